@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Builds the programs that tests run beside Pitot, once per version, into a cache outside the checkout,
+# and prints the folder that holds them:
+#
+#   hack/testbin.sh prometheus   prometheus
+#   hack/testbin.sh plane        etcd kube-apiserver kube-controller-manager kube-scheduler kwok
+#   hack/testbin.sh tools        golangci-lint
+#
+# The folder's name is a digest of the module files and of this script, so that another version is another folder.
+set -euo pipefail
+
+set_name=${1:?usage: hack/testbin.sh prometheus|plane|tools}
+hack=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/pitot-test
+
+case $set_name in
+prometheus)
+	module=$hack/tools/prometheus
+	packages=(github.com/prometheus/prometheus/cmd/prometheus)
+	flags=(-tags "remove_all_sd,enable_kubernetes_sd")
+	;;
+plane)
+	module=$hack/tools/plane
+	packages=(
+		go.etcd.io/etcd/server/v3
+		k8s.io/kubernetes/cmd/kube-apiserver
+		k8s.io/kubernetes/cmd/kube-controller-manager
+		k8s.io/kubernetes/cmd/kube-scheduler
+		sigs.k8s.io/kwok/cmd/kwok
+	)
+	version=$(sed -nE 's|^\tk8s.io/kubernetes (v[0-9.]+).*|\1|p' "$module/go.mod")
+	minor=${version#v1.}
+	stamp=k8s.io/component-base/version
+	flags=(-ldflags "-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=1 -X $stamp.gitMinor=${minor%%.*}")
+	;;
+tools)
+	module=$hack/tools
+	packages=(github.com/golangci/golangci-lint/v2/cmd/golangci-lint)
+	flags=(-ldflags "-s -w")
+	;;
+*)
+	echo "hack/testbin.sh: unknown set \"$set_name\": use prometheus, plane or tools" >&2
+	exit 2
+	;;
+esac
+
+digest=$(cat "$module/go.mod" "$module/go.sum" "${BASH_SOURCE[0]}" <(go env GOVERSION GOARCH) | sha256sum | cut -c1-16)
+folder=$cache/$set_name-$digest
+mkdir -p "$cache"
+
+# One builder at a time: a second caller waits for the first one's result.
+exec 9>"$cache/$set_name.lock"
+flock 9
+if [ ! -d "$folder" ]; then
+	echo "hack/testbin.sh: building $set_name into $folder (once; minutes on a cold cache)" >&2
+	building=$(mktemp -d "$cache/.building-XXXXXX")
+	trap 'rm -rf "$building"' EXIT
+	for package in "${packages[@]}"; do
+		name=$(basename "$package")
+		[ "$package" = go.etcd.io/etcd/server/v3 ] && name=etcd
+		echo "hack/testbin.sh: $name" >&2
+		(cd "$module" && CGO_ENABLED=0 GOWORK=off go build -trimpath "${flags[@]}" -o "$building/$name" "$package")
+	done
+	mv "$building" "$folder"
+	chmod 755 "$folder"
+fi
+echo "$folder"

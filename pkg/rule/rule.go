@@ -1,0 +1,156 @@
+// Package rule reads Pitot's configuration: which backends exist and which
+// metrics are served from them.
+//
+// One rule is one PromQL expression that answers for every object of a kind,
+// in the words of the HorizontalPodAutoscaler that will read it:
+//
+//	set, err := rule.Load(rule.File{Name: "pitot.yaml", Text: text})
+//	r, ok := set.Custom("http_p95_seconds", rule.GroupResource{Group: "apps", Resource: "deployments"})
+//
+// Load is strict and gathers: every mistake of every file comes back at once,
+// as a Problem that names file, line, column, rule, cause and cure.
+//
+// The package does no I/O and knows neither Prometheus' API nor Kubernetes'.
+package rule
+
+import (
+	"time"
+
+	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
+)
+
+// APIVersion and Kind head every configuration file.
+const (
+	APIVersion = "pitot.dev/v1alpha1"
+	Kind       = "Config"
+)
+
+// A Set is a valid configuration. It is immutable.
+type Set struct {
+	Backends []Backend
+	Rules    []*Rule
+	// unexported: the lookup tables of Custom and External
+}
+
+// A Type says through which of the HPA's metric source types a rule is read.
+type Type string
+
+// The types of rules, spelled as in the HPA's spec.metrics[].type.
+const (
+	TypePods     Type = "Pods"
+	TypeObject   Type = "Object"
+	TypeExternal Type = "External"
+)
+
+// A GroupResource names a kind of object as kubectl does: plural resource, and
+// group where it is not the core group. Its text form is "deployments.apps" or "services".
+type GroupResource struct {
+	Group    string
+	Resource string
+}
+
+// An Aggregate folds the values of a workload's pods into the workload's value.
+type Aggregate string
+
+// The aggregates over pods.
+const (
+	Sum Aggregate = "sum"
+	Max Aggregate = "max"
+	Avg Aggregate = "avg"
+)
+
+// An IdlePolicy says what to serve for a quantile of no observations: series
+// are present and their rate is zero.
+type IdlePolicy string
+
+// The idle policies. IdleError is the default: nothing happened, so there is no
+// quantile to serve.
+const (
+	IdleError IdlePolicy = "error"
+	IdleZero  IdlePolicy = "zero"
+)
+
+// A Scope says whose series an External rule answers with.
+type Scope string
+
+// ScopeNamespace, the default, answers with the series whose namespace label is
+// the namespace of the reader. ScopeCluster answers every namespace with all of them.
+const (
+	ScopeNamespace Scope = "namespace"
+	ScopeCluster   Scope = "cluster"
+)
+
+// A Rule is one metric: how it is asked for and how it is computed.
+//
+// Exactly one of these shapes holds:
+//
+//   - Pods: Query, its result labelled by namespace and pod.
+//   - External: Query.
+//   - Object with ObjectLabel: Query, its result labelled by namespace and ObjectLabel.
+//   - Object with Aggregate: Query, its result labelled by namespace and pod.
+//   - Object with Quantile: Buckets, its result labelled by namespace, pod and le.
+type Rule struct {
+	Metric  string
+	Type    Type
+	Of      GroupResource // Object rules; pods for Pods rules, namespaces for External rules
+	Backend string        // name of a Backend of the Set
+
+	Query       *promexpr.Expr // nil when Buckets is set
+	Buckets     *promexpr.Expr // nil when Query is set
+	Quantile    float64        // 0 < Quantile < 1, with Buckets
+	Aggregate   Aggregate      // "" unless the rule folds pods
+	ObjectLabel string         // "" unless the query carries the object's own label
+
+	OnIdle     IdlePolicy
+	Scope      Scope
+	Selectable []string // labels that a metric selector may name, sorted
+
+	Position Position // of the rule in its file
+}
+
+// Expr is the expression that the rule asks of its backend: Query or Buckets.
+func (r *Rule) Expr() *promexpr.Expr {
+	if r.Buckets != nil {
+		return r.Buckets
+	}
+	return r.Query
+}
+
+// A Position is a place in a configuration file. Line and Column count from 1.
+type Position struct {
+	File   string
+	Line   int
+	Column int
+}
+
+// A Backend is a Prometheus-compatible server.
+type Backend struct {
+	Name string
+	// URL is the base address; a path prefix is kept. "http" or "https", without
+	// user, password, query and fragment.
+	URL string
+	// Timeout bounds one query, connection included. Default 10s.
+	Timeout time.Duration
+	// MaxResponseBytes bounds the decoded body of one answer. Default 64 MiB.
+	MaxResponseBytes int64
+
+	BasicAuth       *BasicAuth // nil: none
+	BearerTokenFile string     // "": none; read anew when it changes
+	TLS             TLS
+}
+
+// BasicAuth holds a user name and the file with the password.
+type BasicAuth struct {
+	Username     string
+	PasswordFile string
+}
+
+// TLS says how to verify a backend and how to identify to it. Files are read
+// anew when they change.
+type TLS struct {
+	CAFile             string
+	CertFile           string
+	KeyFile            string
+	ServerName         string
+	InsecureSkipVerify bool
+}
