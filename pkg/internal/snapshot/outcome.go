@@ -1,0 +1,46 @@
+package snapshot
+
+import (
+	"errors"
+	"time"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
+)
+
+var errBusy = errors.New("all slots of this backend were taken until the deadline")
+
+// An outcome is what is known of a key after a query: the last good answer, and
+// the failure since then, if any. It is immutable.
+type outcome struct {
+	good *Snapshot // nil: there never was one
+	err  error     // nil: the latest query was answered
+}
+
+// next is the outcome after one more query. A nil receiver is the state before
+// the first query.
+func (o *outcome) next(asked time.Time, vector instant.Vector, err error) *outcome {
+	if err == nil {
+		return &outcome{good: &Snapshot{Vector: vector, AskedAt: asked}}
+	}
+	if o == nil {
+		return &outcome{err: err}
+	}
+	return &outcome{good: o.good, err: err}
+}
+
+// serve decides what a reader gets: the last good answer while it is young
+// enough, the cause otherwise.
+func (o *outcome) serve(backend string, now time.Time, maxAge time.Duration) (*Snapshot, error) {
+	if o.good == nil {
+		return nil, &FailedError{Backend: backend, Err: o.err}
+	}
+	age := now.Sub(o.good.AskedAt)
+	switch {
+	case age <= maxAge:
+		return o.good, nil
+	case o.err != nil:
+		return nil, &FailedError{Backend: backend, Err: o.err, Since: age}
+	default:
+		return nil, &StaleError{Backend: backend, Age: age, MaxAge: maxAge}
+	}
+}

@@ -1,0 +1,269 @@
+package snapshot
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
+)
+
+// Options configure a Store. Default fills what is zero.
+type Options struct {
+	// Backends are the queriers by name.
+	Backends map[string]Querier
+	// Interval is the time between two queries of a key. Default 15s, the HPA's
+	// own period.
+	Interval time.Duration
+	// MaxAge bounds the age of what Read returns. Default 30s, and at least
+	// twice the Interval, so that one failed refresh goes unnoticed.
+	MaxAge time.Duration
+	// Linger is how long a key that nobody reads stays alive. Default 15m: a
+	// controller manager with default flags needs 500s to sweep 10,000 HPAs.
+	Linger time.Duration
+	// FirstWait is how long the first read of a key waits. Default 1s.
+	FirstWait time.Duration
+	// QueryTimeout bounds one query, waiting for its turn included. Default 10s.
+	QueryTimeout time.Duration
+	// Concurrency bounds the queries in flight per backend. Default 8.
+	Concurrency int64
+	// MaxKeys bounds the keys alive. Default 10000.
+	MaxKeys int
+	// Observe, if set, is told of every query when it ends. It is called
+	// concurrently.
+	Observe func(Observation)
+}
+
+// An Observation is one query at a backend, seen from here.
+type Observation struct {
+	Key     Key
+	Err     error // nil: answered
+	Elapsed time.Duration
+	Series  int
+}
+
+// Default returns o with every zero field filled.
+func (o Options) Default() Options {
+	setDefault(&o.Interval, 15*time.Second)
+	setDefault(&o.MaxAge, max(30*time.Second, 2*o.Interval))
+	setDefault(&o.Linger, 15*time.Minute)
+	setDefault(&o.FirstWait, time.Second)
+	setDefault(&o.QueryTimeout, 10*time.Second)
+	setDefault(&o.Concurrency, 8)
+	setDefault(&o.MaxKeys, 10000)
+	if o.Observe == nil {
+		o.Observe = func(Observation) {}
+	}
+	return o
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// retryAfter is the pause after a failed query where the Interval is longer:
+// a backend that comes back is noticed soon, at a cost that stays bounded.
+const retryAfter = 5 * time.Second
+
+// A Store keeps Snapshots fresh. Its methods may be called concurrently.
+type Store struct {
+	opts  Options
+	gates map[string]*semaphore.Weighted
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	mu   sync.RWMutex
+	keys map[Key]*entry
+}
+
+// NewStore returns an empty Store. Close it to stop its queries.
+func NewStore(opts Options) *Store {
+	s := &Store{opts: opts.Default(), keys: make(map[Key]*entry), gates: make(map[string]*semaphore.Weighted)}
+	for name := range s.opts.Backends {
+		s.gates[name] = semaphore.NewWeighted(s.opts.Concurrency)
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// Close ends every query and waits for the last one.
+func (s *Store) Close() {
+	s.mu.Lock()
+	s.cancel()
+	s.mu.Unlock()
+	s.done.Wait()
+}
+
+// Len is the number of keys alive.
+func (s *Store) Len() int {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.keys)
+}
+
+// Read returns the key's Snapshot from memory and keeps the key alive.
+//
+// The errors are *FailedError (the backend's answer to the latest query was an
+// error), *StaleError, *PendingError, *UnknownBackendError, ErrTooManyKeys,
+// ErrClosed and the error of ctx.
+func (s *Store) Read(ctx context.Context, key Key) (*Snapshot, error) {
+	e, err := s.demand(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.await(ctx, e); err != nil {
+		return nil, err
+	}
+	return e.latest.Load().serve(key.Backend, time.Now(), s.opts.MaxAge)
+}
+
+// await returns when e has an outcome, good or bad.
+func (s *Store) await(ctx context.Context, e *entry) error {
+	if e.latest.Load() != nil {
+		return nil
+	}
+	timer := time.NewTimer(s.opts.FirstWait)
+	defer timer.Stop()
+	select {
+	case <-e.first:
+		return nil
+	case <-timer.C:
+		return &PendingError{Backend: e.key.Backend, Waited: s.opts.FirstWait}
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.ctx.Done():
+		return ErrClosed
+	}
+}
+
+// demand returns the entry of key, making it if need be, and notes the read.
+func (s *Store) demand(key Key) (*entry, error) {
+	s.mu.RLock()
+	e, ok := s.keys[key]
+	if ok {
+		e.touch(time.Now())
+	}
+	s.mu.RUnlock()
+	if ok {
+		return e, nil
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.keys[key]; ok {
+		e.touch(time.Now())
+		return e, nil
+	}
+	switch querier, known := s.opts.Backends[key.Backend]; {
+	case s.ctx.Err() != nil:
+		return nil, ErrClosed
+	case !known:
+		return nil, &UnknownBackendError{Backend: key.Backend}
+	case len(s.keys) >= s.opts.MaxKeys:
+		return nil, ErrTooManyKeys
+	default:
+		e = &entry{key: key, querier: querier, first: make(chan struct{})}
+	}
+	e.touch(time.Now())
+	s.keys[key] = e
+	s.done.Go(func() { s.keepFresh(e) })
+	return e, nil
+}
+
+// keepFresh queries e once per interval until nobody reads it any more.
+func (s *Store) keepFresh(e *entry) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if s.forget(e) {
+			return
+		}
+		started := time.Now()
+		pause := s.opts.Interval
+		if !s.refresh(e) {
+			pause = min(pause, retryAfter)
+		}
+		timer.Reset(time.Until(started.Add(jitter(pause))))
+	}
+}
+
+// jitter spreads queries that began together: up to a twentieth sooner.
+func jitter(d time.Duration) time.Duration {
+	return d - rand.N(d/20+1)
+}
+
+// forget drops e if its last read is too long ago, and reports whether it did.
+func (s *Store) forget(e *entry) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if time.Since(e.lastRead()) <= s.opts.Linger {
+		return false
+	}
+	delete(s.keys, e.key)
+	return true
+}
+
+// refresh asks the backend once and publishes the outcome. It reports success.
+func (s *Store) refresh(e *entry) bool {
+	ctx, cancel := context.WithTimeout(s.ctx, s.opts.QueryTimeout)
+	defer cancel()
+	asked := time.Now()
+	vector, err := s.query(ctx, e)
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.opts.Observe(Observation{Key: e.key, Err: err, Elapsed: time.Since(asked), Series: len(vector.Samples)})
+	e.publish(asked, vector, err)
+	return err == nil
+}
+
+func (s *Store) query(ctx context.Context, e *entry) (instant.Vector, error) {
+	gate := s.gates[e.key.Backend]
+	if err := gate.Acquire(ctx, 1); err != nil {
+		return instant.Vector{}, errBusy
+	}
+	defer gate.Release(1)
+	vector, err := e.querier.Query(ctx, e.key.Query, time.Time{})
+	if err == nil && len(vector.Warnings) > 0 {
+		err = partial(vector.Warnings)
+	}
+	if err != nil {
+		return instant.Vector{}, err
+	}
+	return vector, nil
+}
+
+// An entry is a key that is alive.
+type entry struct {
+	key     Key
+	querier Querier
+	first   chan struct{} // closed with the first outcome
+	latest  atomic.Pointer[outcome]
+	read    atomic.Int64 // Unix nanoseconds of the last read
+}
+
+func (e *entry) touch(now time.Time) { e.read.Store(now.UnixNano()) }
+func (e *entry) lastRead() time.Time { return time.Unix(0, e.read.Load()) }
+
+// publish replaces the latest outcome. Only keepFresh calls it.
+func (e *entry) publish(asked time.Time, vector instant.Vector, err error) {
+	before := e.latest.Load()
+	e.latest.Store(before.next(asked, vector, err))
+	if before == nil {
+		close(e.first)
+	}
+}
