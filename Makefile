@@ -1,0 +1,94 @@
+# Pitot's developer commands. "make help" lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION)
+
+# What the tests run beside Pitot, from Debian.
+DEBIAN_PACKAGES := gunicorn prometheus-redis-exporter python3-flask python3-prometheus-client redis-server shellcheck
+
+# Every fuzz target, as package:name.
+FUZZ_TARGETS = $(shell grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' pkg | sed -E 's|^(.*)/[^/]+:func (Fuzz.*)|\1:\2|')
+FUZZTIME ?= 1m
+
+##@ Use
+
+.PHONY: demo
+demo: build ## See Pitot work on this machine alone: make demo ARGS="--for 30s"
+	bin/pitot demo $(ARGS)
+
+.PHONY: build
+build: ## Build bin/pitot
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pitot ./cmd/pitot
+
+##@ Test
+
+.PHONY: test
+test: unit race lint integration e2e ## Everything: what CI runs
+
+.PHONY: unit
+unit: ## The fast part: unit tests
+	go test ./...
+
+.PHONY: race
+race: ## The unit tests under the race detector
+	go test -race ./...
+
+.PHONY: lint
+lint: deps ## golangci-lint, shellcheck, tidy module files
+	$$(hack/testbin.sh tools)/golangci-lint run ./...
+	cd test/e2e && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
+	shellcheck .ci/run hack/*.sh
+	go mod tidy -diff
+	cd test/e2e && go mod tidy -diff
+
+.PHONY: integration
+integration: ## Against a real Prometheus
+	PITOT_TEST_PROMETHEUS=$$(hack/testbin.sh prometheus)/prometheus go test -tags integration -run Integration -count=1 ./pkg/...
+
+.PHONY: e2e
+e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Python pods
+	hack/testbin.sh prometheus >/dev/null
+	hack/testbin.sh plane >/dev/null
+	cd test/e2e && go test -count=1 -timeout 20m ./...
+
+.PHONY: test-long
+test-long: test fuzz ## Everything, and what takes longer: fuzzing
+
+.PHONY: fuzz
+fuzz: ## Every fuzz target for FUZZTIME (default 1m)
+	for target in $(FUZZ_TARGETS); do \
+		go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) "./$${target%%:*}"; \
+	done
+
+.PHONY: bench
+bench: ## Benchmarks, best of 10, each beside its named baseline
+	go test -run '^$$' -bench . -benchmem -count 10 ./...
+
+##@ Prepare
+
+.PHONY: deps
+deps: ## Install what the tests need from Debian, if it is missing (root)
+	@if ! dpkg-query -W -f '$${Status}\n' $(DEBIAN_PACKAGES) 2>/dev/null | awk '!/install ok installed/{bad=1} END{exit bad || NR != $(words $(DEBIAN_PACKAGES))}'; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(DEBIAN_PACKAGES); \
+	fi
+
+.PHONY: testbin
+testbin: ## Build the programs that tests run beside Pitot into the cache
+	hack/testbin.sh tools
+	hack/testbin.sh prometheus
+	hack/testbin.sh plane
+
+.PHONY: fmt
+fmt: ## Format the code
+	$$(hack/testbin.sh tools)/golangci-lint fmt ./...
+
+.PHONY: clean
+clean: ## Remove what the build made here; the cache of test programs stays
+	rm -rf bin
+
+.PHONY: help
+help: ## Print this
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
