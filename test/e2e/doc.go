@@ -1,0 +1,23 @@
+// Package e2e tests Pitot in a cluster: a real etcd, kube-apiserver,
+// kube-controller-manager and kube-scheduler, kwok in the place of kubelets,
+// real Prometheus servers, real Python processes behind the pods and a real
+// Redis queue. Everything listens on 127.0.0.1 and ends with the test.
+//
+// The pieces, each in its own file:
+//
+//	process.go     child processes that never outlive the test
+//	pki.go         authorities, certificates, kubeconfigs
+//	plane.go       etcd and the control plane
+//	manifest.go    YAML from testdata, applied as kubectl would
+//	prometheus.go  Prometheus servers and the files that name their targets
+//	shop.go        one Python process for every pod of the shop
+//	page.go        a metrics page with counters of known rates
+//	redis.go       Redis and its exporter
+//	load.go        requests at a given rate
+//	pitot.go       Pitot itself, registered with the aggregator
+//	cluster.go     all of them together, and waiting
+//
+// A pod here is a real object that a real controller made; only its containers
+// are not run by a kubelet. README.md says how to run one test and where the
+// logs are.
+package e2e

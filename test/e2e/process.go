@@ -1,0 +1,158 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// A command says how to start a process.
+type command struct {
+	name  string // of the process and of its log
+	path  string
+	args  []string
+	dir   string
+	env   []string   // beside the test's own
+	files []*os.File // inherited, from descriptor 3 on; closed in the test after the start
+	// grace is how long the process may take to end after SIGTERM. Without it
+	// the process is killed at once: its data is thrown away anyway.
+	grace time.Duration
+}
+
+// A process is a running child in a process group of its own. The kernel kills
+// it when the test ends in whatever way.
+type process struct {
+	command
+	logFile string
+	cmd     *exec.Cmd
+	ended   chan struct{}
+
+	mu       sync.Mutex
+	stopping bool
+	err      error // how it ended, once ended is closed
+}
+
+// start runs the command with its output appended to a file in logs. Unless
+// stop was called before, unexpected is called when the process ends.
+func (c command) start(logs string, unexpected func(error)) (*process, error) {
+	p := &process{command: c, logFile: filepath.Join(logs, c.name+".log"), ended: make(chan struct{})}
+	log, err := os.OpenFile(p.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	fmt.Fprintf(log, "+ %s %q\n", c.path, c.args)
+
+	p.cmd = exec.Command(c.path, c.args...)
+	p.cmd.Dir, p.cmd.Env = c.dir, append(os.Environ(), c.env...)
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.ExtraFiles = c.files
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	err = p.cmd.Start()
+	for _, f := range c.files {
+		f.Close()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", c.name, err)
+	}
+	go p.wait(unexpected)
+	return p, nil
+}
+
+func (p *process) wait(unexpected func(error)) {
+	err := p.cmd.Wait()
+	p.signal(syscall.SIGKILL) // what is left of the group
+	p.mu.Lock()
+	p.err = err
+	stopping := p.stopping
+	p.mu.Unlock()
+	if !stopping {
+		unexpected(fmt.Errorf("%s ended by itself (%s); the end of %s:\n%s", p.name, p.cmd.ProcessState, p.logFile, tail(p.logFile, 20)))
+	}
+	close(p.ended)
+}
+
+func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
+
+// stop ends the process and returns once it has ended, with the error of a
+// process that did not end well within its grace.
+func (p *process) stop() error {
+	p.mu.Lock()
+	p.stopping = true
+	p.mu.Unlock()
+	if p.grace > 0 {
+		p.signal(syscall.SIGTERM)
+		select {
+		case <-p.ended:
+			return p.exit()
+		case <-time.After(p.grace):
+		}
+	}
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+	if p.grace > 0 {
+		return fmt.Errorf("%s was still there %s after SIGTERM; the end of %s:\n%s", p.name, p.grace, p.logFile, tail(p.logFile, 20))
+	}
+	return nil
+}
+
+// exit is nil for a process that ended with status 0 or by the SIGTERM it was sent.
+func (p *process) exit() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var exit *exec.ExitError
+	if errors.As(p.err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM {
+		return nil
+	}
+	if p.err != nil {
+		return fmt.Errorf("%s after SIGTERM: %w", p.name, p.err)
+	}
+	return nil
+}
+
+// tail returns the last n lines of a file, for messages.
+func tail(file string, n int) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err.Error()
+	}
+	lines := bytes.Split(bytes.TrimRight(text, "\n"), []byte("\n"))
+	return "\t" + string(bytes.Join(lines[max(0, len(lines)-n):], []byte("\n\t")))
+}
+
+// ports hands out loopback ports that no one listens on, below the range from
+// which the kernel takes the ports of outgoing connections, and never the same
+// one twice.
+var ports = struct {
+	sync.Mutex
+	given map[int]bool
+}{given: map[int]bool{}}
+
+func freePort() int {
+	ports.Lock()
+	defer ports.Unlock()
+	for {
+		port := 20000 + rand.IntN(12000)
+		if ports.given[port] {
+			continue
+		}
+		listener, err := net.Listen("tcp", loopback(port))
+		if err != nil {
+			continue
+		}
+		listener.Close()
+		ports.given[port] = true
+		return port
+	}
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }

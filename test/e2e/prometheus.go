@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+// scrapeInterval is a second, so that windows of ten seconds hold ten samples.
+const scrapeInterval = time.Second
+
+// A prometheus is a server that scrapes the targets in its folder of files.
+type prometheus struct {
+	name    string
+	port    int
+	targets string // folder of file_sd files
+	command command
+	process *process
+	cluster *cluster
+}
+
+// A target is an entry of a file_sd file.
+type target struct {
+	Targets []string          `json:"targets"`
+	Labels  map[string]string `json:"labels,omitempty"`
+}
+
+func startPrometheus(c *cluster, name string) *prometheus {
+	folder := c.data("prometheus-" + name)
+	p := &prometheus{name: name, port: freePort(), targets: filepath.Join(folder, "targets"), cluster: c}
+	c.must(os.MkdirAll(p.targets, 0o755))
+	config := filepath.Join(folder, "prometheus.yml")
+	text := must(render("prometheus.yaml", map[string]any{"Interval": scrapeInterval, "Targets": p.targets}))(c)
+	c.must(os.WriteFile(config, []byte(text), 0o644))
+	p.command = command{
+		name: "prometheus-" + name,
+		path: filepath.Join(c.programs.prometheus, "prometheus"),
+		args: []string{
+			"--config.file=" + config,
+			"--storage.tsdb.path=" + filepath.Join(folder, "tsdb"),
+			"--web.listen-address=" + loopback(p.port),
+			// The file of targets changes with every pod.
+			"--scrape.discovery-reload-interval=1s",
+		},
+		grace: 10 * time.Second,
+	}
+	p.start()
+	return p
+}
+
+func (p *prometheus) url() string { return "http://" + loopback(p.port) }
+
+// start starts the server, or starts it again on the same port and data.
+func (p *prometheus) start() { p.process = p.cluster.start(p.command) }
+
+// stop ends the server with SIGTERM.
+func (p *prometheus) stop() error { return p.process.stop() }
+
+// ready says why the server does not answer queries yet.
+func (p *prometheus) ready(ctx context.Context) error {
+	response, err := get(ctx, p.url()+"/-/ready")
+	if err != nil {
+		return err
+	}
+	return response.Body.Close()
+}
+
+// scrape replaces one file of targets. The server notices within seconds.
+func (p *prometheus) scrape(file string, targets []target) error {
+	text, err := json.MarshalIndent(targets, "", "  ")
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(p.targets, file+".json")
+	if err := os.WriteFile(name+".new", text, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(name+".new", name)
+}
+
+// queries reads how many instant queries the server has answered, from its own
+// metrics page. Reading the page is not a query.
+func (p *prometheus) queries(ctx context.Context) (float64, error) {
+	response, err := get(ctx, p.url()+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		return 0, err
+	}
+	var sum float64
+	for _, metric := range families["prometheus_http_requests_total"].GetMetric() {
+		for _, label := range metric.GetLabel() {
+			if label.GetName() == "handler" && label.GetValue() == "/api/v1/query" {
+				sum += metric.GetCounter().GetValue()
+			}
+		}
+	}
+	return sum, nil
+}
+
+// get returns the answer of a request that succeeded; its body is to be closed.
+func get(ctx context.Context, url string) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, fmt.Errorf("GET %s: %s", url, response.Status)
+	}
+	return response, nil
+}
