@@ -99,7 +99,9 @@ type histogramCase struct {
 }
 
 type histogramPod struct {
-	// perTick are the observations per bucket (not cumulative) and 15 s.
+	// paths share the pod's observations, each in a series of its own.
+	paths int
+	// perTick are the observations per bucket (not cumulative), path and 15 s.
 	perTick []float64
 	// missing marks buckets that this pod does not expose.
 	missing []bool
@@ -128,7 +130,10 @@ func drawHistogramCase(rng *rand.Rand) histogramCase {
 // drawHistogramPod draws a pod: one that observes nothing, one whose
 // observations all lie beyond the last bound, or an ordinary one.
 func drawHistogramPod(rng *rand.Rand, bounds int, idle, slow bool) histogramPod {
-	p := histogramPod{perTick: make([]float64, bounds), missing: make([]bool, bounds), broken: rng.IntN(40) == 0}
+	p := histogramPod{paths: 1, perTick: make([]float64, bounds), missing: make([]bool, bounds), broken: rng.IntN(40) == 0}
+	if rng.IntN(3) == 0 {
+		p.paths = 1 + rng.IntN(4)
+	}
 	for i := range bounds {
 		p.missing[i] = rng.IntN(15) == 0
 		if !idle && (!slow || i == bounds-1) && rng.IntN(3) > 0 {
@@ -150,24 +155,33 @@ func (c histogramCase) load(t *testing.T, db *DB) {
 			if pod.missing[i] {
 				continue
 			}
-			ls := labels.FromStrings("__name__", "x_bucket", "namespace", "shop", "pod", fmt.Sprint(n), "le", le)
-			for tick := range 7 {
-				v := cumulative * float64(tick)
-				if pod.broken {
-					v = math.NaN()
-				}
-				if err := db.Append(t0.Add(time.Duration(tick)*15*time.Second), ls, v); err != nil {
-					t.Fatal(err)
+			for path := range pod.paths {
+				ls := labels.FromStrings("__name__", "x_bucket", "namespace", "shop", "pod", fmt.Sprint(n), "path", fmt.Sprint(path), "le", le)
+				for tick := range 7 {
+					v := cumulative * float64(tick) / float64(path+1)
+					if pod.broken {
+						v = math.NaN()
+					}
+					if err := db.Append(t0.Add(time.Duration(tick)*15*time.Second), ls, v); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 		}
 	}
 }
 
+// nested says that the case is summed over a pod's paths before it is summed
+// over pods, which rounds once more than the engine's one sum does.
+func (c histogramCase) nested() bool {
+	return slices.ContainsFunc(c.pods, func(p histogramPod) bool { return p.paths > 1 })
+}
+
 // The promise: a quantile that Pitot folds from per-pod rates is the quantile
-// that Prometheus gives for the workload.
+// that Prometheus gives for the workload, to the milli that the metrics APIs
+// carry; and to the last bit where each pod has one series per bucket.
 func TestQuantileOfSumsOverPodsIsTheEngines(t *testing.T) {
-	const cases = 2000
+	const cases = 1500
 	rng := newRand(t)
 	at := t0.Add(90 * time.Second)
 	kinds := map[string]int{}
@@ -203,10 +217,14 @@ func TestQuantileOfSumsOverPodsIsTheEngines(t *testing.T) {
 		for le, total := range totals {
 			buckets = append(buckets, Bucket{UpperBound: le, Count: total.Sum()})
 		}
-		if got := Quantile(c.q, buckets); !isSame(got, want) {
+		got := Quantile(c.q, buckets)
+		if !isSame(got, want) && (!c.nested() || math.Round(got*1000) != math.Round(want*1000)) {
 			t.Errorf("case %d: %g, the engine says %g: %+v", n, got, want, c)
 		}
 		kinds[kind(want)]++
+		if !isSame(got, want) {
+			kinds["other last bits"]++
+		}
 	}
 	t.Logf("%d cases: %v", cases, kinds)
 	if kinds["number"] < cases/2 || kinds["NaN"] < cases/20 {
