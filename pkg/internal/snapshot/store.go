@@ -42,6 +42,7 @@ type Options struct {
 type Observation struct {
 	Key     Key
 	Err     error // nil: answered
+	Failing bool  // the key's query before this one failed
 	Elapsed time.Duration
 	Series  int
 }
@@ -226,7 +227,9 @@ func (s *Store) refresh(e *entry) bool {
 	if s.ctx.Err() != nil {
 		return false
 	}
-	s.opts.Observe(Observation{Key: e.key, Err: err, Elapsed: time.Since(asked), Series: len(vector.Samples)})
+	s.opts.Observe(Observation{
+		Key: e.key, Err: err, Failing: e.failing(), Elapsed: time.Since(asked), Series: len(vector.Samples),
+	})
 	e.publish(asked, vector, err)
 	return err == nil
 }
@@ -258,6 +261,12 @@ type entry struct {
 
 func (e *entry) touch(now time.Time) { e.read.Store(now.UnixNano()) }
 func (e *entry) lastRead() time.Time { return time.Unix(0, e.read.Load()) }
+
+// failing reports whether the latest query failed.
+func (e *entry) failing() bool {
+	latest := e.latest.Load()
+	return latest != nil && latest.err != nil
+}
 
 // publish replaces the latest outcome. Only keepFresh calls it.
 func (e *entry) publish(asked time.Time, vector instant.Vector, err error) {

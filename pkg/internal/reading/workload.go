@@ -1,0 +1,124 @@
+package reading
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/prometheus/model/labels"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/promdb"
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
+)
+
+// Workload reads an Aggregate or Quantile rule for the workload that owns pods.
+// The groups are those of (namespace, pod); filter narrows the series to those
+// that a metric selector asks for.
+//
+// A pod without a series is left out: it never counts as zero.
+func Workload(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, workload instant.Object, pods []string) Reading {
+	if len(pods) == 0 {
+		return empty(workload, "%s %s has no live pod", r.Of, workload)
+	}
+	if r.Buckets != nil {
+		return quantile(r, groups, filter, workload, pods)
+	}
+	return aggregate(r, groups, filter, workload, pods)
+}
+
+// aggregate folds one value per pod.
+func aggregate(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, workload instant.Object, pods []string) Reading {
+	var values []float64
+	for _, name := range pods {
+		pod := instant.Object{Namespace: workload.Namespace, Name: name}
+		switch samples := matching(groups[pod], filter); len(samples) {
+		case 0:
+		case 1:
+			values = append(values, samples[0].Value)
+		default:
+			return Reading{Object: workload, State: Ambiguous, Cause: ambiguous(samples, PodLabel, pod)}
+		}
+	}
+	if len(values) == 0 {
+		return noPodHasSeries(r, workload, pods)
+	}
+	return judge(workload, fold(r.Aggregate, values))
+}
+
+func fold(aggregate rule.Aggregate, values []float64) float64 {
+	switch aggregate {
+	case rule.Sum:
+		return promdb.Sum(values...)
+	case rule.Max:
+		return promdb.Max(values...)
+	case rule.Avg:
+		return promdb.Avg(values...)
+	default:
+		panic(fmt.Sprintf("reading: unknown aggregate %q", aggregate))
+	}
+}
+
+// quantile puts the pods' buckets together, as histogram_quantile over
+// sum by (le) does, and takes the quantile of that: never a mean of per-pod
+// quantiles.
+func quantile(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, workload instant.Object, pods []string) Reading {
+	perBound := make(map[float64]promdb.Total)
+	for _, name := range pods {
+		for _, s := range matching(groups[instant.Object{Namespace: workload.Namespace, Name: name}], filter) {
+			// A bound that does not parse has no place in a histogram; the
+			// engine leaves such a series out too.
+			if bound, err := strconv.ParseFloat(s.Labels.Get(labels.BucketLabel), 64); err == nil {
+				total := perBound[bound]
+				total.Add(s.Value)
+				perBound[bound] = total
+			}
+		}
+	}
+	if len(perBound) == 0 {
+		return noPodHasSeries(r, workload, pods)
+	}
+	buckets := make([]promdb.Bucket, 0, len(perBound))
+	for bound, total := range perBound {
+		count := total.Sum()
+		if math.IsNaN(count) || math.IsInf(count, 0) {
+			// The engine would interpolate over it and come out with a number.
+			return Reading{Object: workload, State: NotANumber, Cause: fmt.Sprintf("the bucket le=%q of the workload's pods is %g", fmt.Sprint(bound), count)}
+		}
+		buckets = append(buckets, promdb.Bucket{UpperBound: bound, Count: count})
+	}
+	if all, ok := perBound[math.Inf(1)]; ok && all.Sum() == 0 {
+		return idle(r, workload)
+	}
+	reading := judge(workload, promdb.Quantile(r.Quantile, buckets))
+	if reading.State == NotANumber {
+		reading.Cause = whyNoQuantile(buckets)
+	}
+	return reading
+}
+
+// idle is a quantile of no observations: zero if the rule says so in writing.
+func idle(r *rule.Rule, workload instant.Object) Reading {
+	reading := Reading{Object: workload, State: Idle}
+	if r.OnIdle != rule.IdleZero {
+		reading.Cause = "no observation in the window, so there is no quantile (onIdle: zero serves 0 for this)"
+	}
+	return reading
+}
+
+func whyNoQuantile(buckets []promdb.Bucket) string {
+	atInf := slices.IndexFunc(buckets, func(b promdb.Bucket) bool { return math.IsInf(b.UpperBound, 1) })
+	switch {
+	case atInf < 0:
+		return `no bucket le="+Inf" among the pods' series: keep it in the query`
+	case len(buckets) < 2:
+		return `only the bucket le="+Inf" among the pods' series: keep the finite ones in the query`
+	default:
+		return "the buckets have no quantile"
+	}
+}
+
+func noPodHasSeries(r *rule.Rule, workload instant.Object, pods []string) Reading {
+	return empty(workload, "none of the %d live pods of %s %s has a series", len(pods), r.Of, workload)
+}
