@@ -6,6 +6,7 @@
 //
 //	set, err := rule.Load(rule.File{Name: "pitot.yaml", Text: text})
 //	r, ok := set.Custom("http_p95_seconds", rule.GroupResource{Group: "apps", Resource: "deployments"})
+//	expr, filter, err := r.Narrow(selector)
 //
 // Load is strict and gathers: every mistake of every file comes back at once,
 // as a Problem that names file, line, column, rule, cause and cure.
@@ -25,11 +26,14 @@ const (
 	Kind       = "Config"
 )
 
-// A Set is a valid configuration. It is immutable.
+// A Set is a valid configuration: at least one backend and one rule. It is
+// immutable.
 type Set struct {
+	// Backends and Rules are in the order of their files.
 	Backends []Backend
 	Rules    []*Rule
-	// unexported: the lookup tables of Custom and External
+
+	byKey map[key]*Rule
 }
 
 // A Type says through which of the HPA's metric source types a rule is read.

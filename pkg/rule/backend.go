@@ -1,0 +1,149 @@
+package rule
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What a backend's limits may be. Prometheus itself gives a query up after two
+// minutes; an answer below a kilobyte holds no series, and no more than a
+// gibibyte fits into memory several times.
+const (
+	minTimeout       = 100 * time.Millisecond
+	maxTimeout       = 2 * time.Minute
+	minResponseBytes = 1 << 10
+	maxResponseBytes = 1 << 30
+)
+
+func (v *validator) backends() {
+	first := map[string]Position{}
+	for i := range v.config.backends {
+		b := &v.config.backends[i]
+		check := backendCheck{backendConfig: b, reporter: reporter{backend: b.name.value, problems: v.problems}}
+		check.identity(first)
+		check.address()
+		check.limits()
+		check.credentials()
+		check.transport()
+	}
+}
+
+// A backendCheck reports what is wrong with one backend.
+type backendCheck struct {
+	*backendConfig
+	reporter
+}
+
+var backendName = regexp.MustCompile(`^[a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$`)
+
+func (c backendCheck) identity(first map[string]Position) {
+	if !c.name.given {
+		c.report(c.at, `field "name" is missing: every backend needs it`, "")
+	}
+	if !c.name.valid {
+		return
+	}
+	if !backendName.MatchString(c.name.value) {
+		c.report(c.name.at, `field "name": a name has letters and digits, with "-", "_" and "." within`, "")
+	}
+	if earlier, repeated := first[c.name.value]; repeated {
+		c.report(c.name.at, fmt.Sprintf("the name is already taken at %s", earlier), "")
+		return
+	}
+	first[c.name.value] = c.name.at
+}
+
+// address checks the URL, one problem at a time: each may hide the next.
+func (c backendCheck) address() {
+	if !c.url.given {
+		c.report(c.at, `field "url" is missing: every backend needs it`, "")
+	}
+	if !c.url.valid {
+		return
+	}
+	if cause, hint := urlProblem(c.url.value); cause != "" {
+		c.report(c.url.at, `field "url": `+cause, hint)
+	}
+}
+
+// urlProblem returns why a text is no base address of Prometheus; the cause
+// never repeats a password.
+func urlProblem(text string) (cause, hint string) {
+	u, err := url.Parse(text)
+	switch {
+	case !strings.Contains(text, "://"):
+		return "the address has no scheme", fmt.Sprintf("did you mean %q?", "http://"+text)
+	case err != nil:
+		return "the address is not a URL", ""
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Sprintf("the scheme %q is not supported", u.Scheme), "use http or https"
+	case u.Hostname() == "":
+		return "the address has no host", ""
+	case u.User != nil:
+		return "a user or password does not belong into the address", "use basicAuth, with the password in a file"
+	case u.RawQuery != "" || u.ForceQuery:
+		return "the address must not have a query (?)", ""
+	case u.Fragment != "" || strings.Contains(text, "#"):
+		return "the address must not have a fragment (#)", ""
+	}
+	if base, found := strings.CutSuffix(strings.TrimSuffix(strings.TrimSuffix(text, "/"), "/query"), "/api/v1"); found {
+		return "the address is that of the API, not of the server", fmt.Sprintf("did you mean %q?", base)
+	}
+	return "", ""
+}
+
+func (c backendCheck) limits() {
+	if t := c.timeout.value; c.timeout.valid && (t < minTimeout || t > maxTimeout) {
+		c.report(c.timeout.at, fmt.Sprintf(`field "timeout": %s is not between %s and %s`, t, minTimeout, maxTimeout), "")
+	}
+	if n := c.maxResponseBytes.value; c.maxResponseBytes.valid && (n < minResponseBytes || n > maxResponseBytes) {
+		hint := ""
+		if n > 0 && n < minResponseBytes {
+			hint = fmt.Sprintf("did you mean %dMi?", n)
+		}
+		c.report(c.maxResponseBytes.at, fmt.Sprintf(`field "maxResponseBytes": %d bytes is not between 1Ki and 1Gi`, n), hint)
+	}
+}
+
+func (c backendCheck) credentials() {
+	if c.basicAuth.given && c.bearerTokenFile.given {
+		at := c.bearerTokenFile.at
+		if c.basicAuth.at.Line > at.Line {
+			at = c.basicAuth.at
+		}
+		c.report(at, "basicAuth and bearerTokenFile exclude each other", "")
+	}
+	if c.basicAuth.given {
+		c.together(c.basicAuth.at, "basicAuth", []presence{
+			{"username", c.basicAuth.username.at, c.basicAuth.username.given},
+			{"passwordFile", c.basicAuth.passwordFile.at, c.basicAuth.passwordFile.given},
+		})
+	}
+}
+
+// transport checks the TLS files, and that TLS is used if it is configured.
+func (c backendCheck) transport() {
+	if !c.tls.given {
+		return
+	}
+	if c.url.valid && strings.HasPrefix(c.url.value, "http://") {
+		c.report(c.tls.at, "tls does nothing for an http address", `did you mean "https"?`)
+	}
+	if c.tls.certFile.given || c.tls.keyFile.given {
+		c.together(c.tls.at, "a client certificate", []presence{
+			{"certFile", c.tls.certFile.at, c.tls.certFile.given},
+			{"keyFile", c.tls.keyFile.at, c.tls.keyFile.given},
+		})
+	}
+}
+
+// together reports those of some fields that are missing.
+func (c backendCheck) together(at Position, what string, all []presence) {
+	for _, f := range slices.DeleteFunc(all, func(f presence) bool { return f.given }) {
+		c.report(at, fmt.Sprintf("field %q is missing: %s needs it", f.name, what), "")
+	}
+}

@@ -1,0 +1,133 @@
+package rule
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The kinds that the API and this package treat specially.
+var (
+	pods       = GroupResource{Resource: "pods"}
+	namespaces = GroupResource{Resource: "namespaces"}
+)
+
+// String returns the text form: "deployments.apps" or "services".
+func (gr GroupResource) String() string {
+	if gr.Group == "" {
+		return gr.Resource
+	}
+	return gr.Resource + "." + gr.Group
+}
+
+// ParseGroupResource reads a kind of object in its text form: the plural
+// resource and, outside the core group, a dot and the group. It refuses Kinds
+// ("Deployment"), singulars, versions, and resources of Kubernetes' own groups
+// that do not exist; a resource of any other group, which has a dot, is accepted.
+func ParseGroupResource(text string) (GroupResource, error) {
+	gr, cause, hint := parseKind(text)
+	switch {
+	case cause == "":
+		return gr, nil
+	case hint == "":
+		return GroupResource{}, fmt.Errorf("%s", cause)
+	}
+	return GroupResource{}, fmt.Errorf("%s (hint: %s)", cause, hint)
+}
+
+// A builtin is a kind of Kubernetes' own.
+type builtin struct {
+	names    []string // what users write instead: kind in lower case, short names
+	ownsPods bool
+}
+
+// builtins are the kinds that a rule may be of, of Kubernetes' own. Groups
+// without a dot belong to Kubernetes, so this list decides for them.
+var builtins = map[string]builtin{
+	"cronjobs.batch":                       {names: []string{"cronjob", "cj"}, ownsPods: true},
+	"daemonsets.apps":                      {names: []string{"daemonset", "ds"}, ownsPods: true},
+	"deployments.apps":                     {names: []string{"deployment", "deploy"}, ownsPods: true},
+	"jobs.batch":                           {names: []string{"job"}, ownsPods: true},
+	"replicasets.apps":                     {names: []string{"replicaset", "rs"}, ownsPods: true},
+	"replicationcontrollers":               {names: []string{"replicationcontroller", "rc"}, ownsPods: true},
+	"statefulsets.apps":                    {names: []string{"statefulset", "sts"}, ownsPods: true},
+	"configmaps":                           {names: []string{"configmap", "cm"}},
+	"endpoints":                            {names: []string{"endpoint", "ep"}},
+	"horizontalpodautoscalers.autoscaling": {names: []string{"horizontalpodautoscaler", "hpa"}},
+	"ingresses.networking.k8s.io":          {names: []string{"ingress", "ing"}},
+	"namespaces":                           {names: []string{"namespace", "ns"}},
+	"nodes":                                {names: []string{"node", "no"}},
+	"persistentvolumeclaims":               {names: []string{"persistentvolumeclaim", "pvc"}},
+	"persistentvolumes":                    {names: []string{"persistentvolume", "pv"}},
+	"poddisruptionbudgets.policy":          {names: []string{"poddisruptionbudget", "pdb"}},
+	"pods":                                 {names: []string{"pod", "po"}},
+	"resourcequotas":                       {names: []string{"resourcequota", "quota"}},
+	"serviceaccounts":                      {names: []string{"serviceaccount", "sa"}},
+	"services":                             {names: []string{"service", "svc"}},
+}
+
+// mayOwnPods reports whether objects of the kind can have pods of their own. It
+// believes so of any kind that is not Kubernetes' own.
+func (gr GroupResource) mayOwnPods() bool {
+	b, known := builtins[gr.String()]
+	return !known || b.ownsPods
+}
+
+// singular returns the usual label with the object's name: service of services.
+func (gr GroupResource) singular() string {
+	if b, known := builtins[gr.String()]; known {
+		return b.names[0]
+	}
+	return strings.TrimSuffix(gr.Resource, "s")
+}
+
+var (
+	kindForm = regexp.MustCompile(`^[a-z][a-z0-9]*(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`)
+	version  = regexp.MustCompile(`\.v[0-9]+((alpha|beta)[0-9]+)?(\.|$)`)
+)
+
+// parseKind returns the kind, or why the text is none and what was meant.
+func parseKind(text string) (gr GroupResource, cause, hint string) {
+	gr.Resource, gr.Group, _ = strings.Cut(text, ".")
+	if _, known := builtins[text]; known {
+		return gr, "", ""
+	}
+	cause = fmt.Sprintf("%q is not a kind of object", text)
+	if meant, ok := meantKind(text); ok {
+		return gr, cause, fmt.Sprintf("did you mean %q?", meant)
+	}
+	switch {
+	case !kindForm.MatchString(text):
+		return gr, cause, `write the plural resource in lower case, with its group: "deployments.apps"`
+	case version.MatchString(text):
+		return gr, cause, "leave the version out: " + strings.TrimSuffix(version.ReplaceAllString(text, "."), ".")
+	case strings.Contains(gr.Group, "."):
+		return gr, "", ""
+	case gr.Group == "":
+		return gr, cause + " in the core group", `other resources need their group, as in "deployments.apps"`
+	}
+	return gr, cause + " of Kubernetes", "a group of your own has a dot, as in \"rollouts.argoproj.io\""
+}
+
+// meantKind finds the kind that a text means in another spelling: a Kind, a
+// singular or short name, a resource without its group, a typing mistake.
+func meantKind(text string) (string, bool) {
+	lower := strings.ToLower(text)
+	resource, group, _ := strings.Cut(lower, ".")
+	if _, known := builtins[lower]; known {
+		return lower, true
+	}
+	for _, name := range slices.Sorted(maps.Keys(builtins)) {
+		plural, builtinGroup, _ := strings.Cut(name, ".")
+		spelled := plural == resource || slices.Contains(builtins[name].names, resource)
+		if spelled && (group == "" || group == builtinGroup) {
+			return name, true
+		}
+	}
+	if strings.Contains(group, ".") && group != "networking.k8s.io" {
+		return "", false // a group of the user's own: any resource may exist
+	}
+	return closest(lower, slices.Collect(maps.Keys(builtins)))
+}

@@ -1,0 +1,156 @@
+package rule
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// A File is a configuration file in memory. Its text is YAML, with any number of
+// documents.
+type File struct {
+	Name string // as it appears in problems
+	Text []byte
+}
+
+// Load reads the configuration that the files make together: their backends and
+// rules, in order. The error is Problems: every mistake in every file, sorted.
+//
+// A file may have only backends or only rules, but together there must be at
+// least one of each: without a rule there is nothing to serve, and an empty
+// configuration is far more often a forgotten mount than a wish.
+func Load(files ...File) (*Set, error) {
+	var problems Problems
+	var c config
+	whole := true
+	for _, f := range files {
+		whole = c.read(f, &problems) && whole
+	}
+	c.setDefaults()
+	v := validator{config: &c, files: files, whole: whole, problems: &problems}
+	v.presence()
+	v.backends()
+	v.rules()
+	if len(problems) > 0 {
+		problems.sort()
+		return nil, problems
+	}
+	return c.compile(), nil
+}
+
+// read adds the documents of a file. It reports whether it came to the end: what
+// follows a syntax error is unknown.
+func (c *config) read(f File, problems *Problems) bool {
+	d := &decoder{reporter: reporter{problems: problems}, source: newSource(f)}
+	documents := yaml.NewDecoder(bytes.NewReader(f.Text))
+	for {
+		var document yaml.Node
+		err := documents.Decode(&document)
+		switch {
+		case errors.Is(err, io.EOF):
+			return true
+		case err != nil:
+			d.report(Position{File: f.Name, Line: yamlLine(err), Column: 1}, yamlCause(err), "")
+			return false
+		}
+		if root := document.Content[0]; root.Tag != "!!null" {
+			d.document(root, c)
+		}
+	}
+}
+
+var yamlMessage = regexp.MustCompile(`^yaml: (?:line (\d+): )?((?s).*)$`)
+
+// ofParser are the messages for which yaml/v3 gives a line one too small
+// (parser.fail in its decode.go corrects those of the scanner only).
+var ofParser = []string{
+	"did not find expected key",
+	"did not find expected '-' indicator",
+	"did not find expected ',' or",
+	"did not find expected node content",
+	"did not find expected <",
+}
+
+func yamlLine(err error) int {
+	parts := yamlMessage.FindStringSubmatch(err.Error())
+	if parts == nil || parts[1] == "" {
+		return 1
+	}
+	line, _ := strconv.Atoi(parts[1]) // only digits, but perhaps too many: then 1
+	if slices.ContainsFunc(ofParser, func(m string) bool { return strings.HasPrefix(parts[2], m) }) {
+		line++
+	}
+	return max(line, 1)
+}
+
+func yamlCause(err error) string {
+	if parts := yamlMessage.FindStringSubmatch(err.Error()); parts != nil {
+		return "invalid YAML: " + parts[2]
+	}
+	return "invalid YAML: " + err.Error()
+}
+
+// compile makes the set of a valid configuration.
+func (c *config) compile() *Set {
+	set := &Set{byKey: map[key]*Rule{}}
+	for _, b := range c.backends {
+		set.Backends = append(set.Backends, b.compile())
+	}
+	for _, r := range c.rules {
+		compiled := r.compile()
+		set.Rules = append(set.Rules, compiled)
+		for _, k := range compiled.keys() {
+			set.byKey[k] = compiled
+		}
+	}
+	return set
+}
+
+func (r *ruleConfig) compile() *Rule {
+	compiled := &Rule{
+		Metric:      r.metric.value,
+		Type:        r.typ.value,
+		Of:          r.of.value,
+		Backend:     r.backend.value,
+		Query:       r.query.value,
+		Buckets:     r.buckets.value,
+		Quantile:    r.quantile.value,
+		Aggregate:   r.aggregate.value,
+		ObjectLabel: r.objectLabel.value,
+		OnIdle:      r.onIdle.value,
+		Scope:       r.scope.value,
+		Position:    r.at,
+	}
+	for _, label := range r.selectable {
+		compiled.Selectable = append(compiled.Selectable, label.value)
+	}
+	slices.Sort(compiled.Selectable)
+	return compiled
+}
+
+func (b *backendConfig) compile() Backend {
+	compiled := Backend{
+		Name:             b.name.value,
+		URL:              b.url.value,
+		Timeout:          b.timeout.value,
+		MaxResponseBytes: b.maxResponseBytes.value,
+		BearerTokenFile:  b.bearerTokenFile.value,
+		TLS: TLS{
+			CAFile:             b.tls.caFile.value,
+			CertFile:           b.tls.certFile.value,
+			KeyFile:            b.tls.keyFile.value,
+			ServerName:         b.tls.serverName.value,
+			InsecureSkipVerify: b.tls.insecureSkipVerify.value,
+		},
+	}
+	if b.basicAuth.given {
+		compiled.BasicAuth = &BasicAuth{Username: b.basicAuth.username.value, PasswordFile: b.basicAuth.passwordFile.value}
+	}
+	return compiled
+}

@@ -1,0 +1,176 @@
+package rule
+
+import (
+	"fmt"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
+)
+
+// A config is what all files say, each value with its place.
+type config struct {
+	backends []backendConfig
+	rules    []ruleConfig
+}
+
+// A ruleConfig is one element of rules.
+type ruleConfig struct {
+	at          Position
+	metric      field[string]
+	typ         field[Type]
+	of          field[GroupResource]
+	backend     field[string]
+	query       field[*promexpr.Expr]
+	buckets     field[*promexpr.Expr]
+	quantile    field[float64]
+	aggregate   field[Aggregate]
+	objectLabel field[string]
+	onIdle      field[IdlePolicy]
+	scope       field[Scope]
+	selectable  []field[string]
+}
+
+// A backendConfig is one element of backends.
+type backendConfig struct {
+	at               Position
+	name             field[string]
+	url              field[string]
+	timeout          field[time.Duration]
+	maxResponseBytes field[int64]
+	bearerTokenFile  field[string]
+	basicAuth        basicAuthConfig
+	tls              tlsConfig
+}
+
+type basicAuthConfig struct {
+	at           Position
+	given        bool
+	username     field[string]
+	passwordFile field[string]
+}
+
+type tlsConfig struct {
+	at                 Position
+	given              bool
+	caFile             field[string]
+	certFile           field[string]
+	keyFile            field[string]
+	serverName         field[string]
+	insecureSkipVerify field[bool]
+}
+
+// document reads one YAML document into the configuration.
+func (d *decoder) document(node *yaml.Node, into *config) {
+	var apiVersion, kind field[string]
+	d.object(node, "a configuration", fields{
+		"apiVersion": d.text("apiVersion", &apiVersion),
+		"kind":       d.text("kind", &kind),
+		"backends": func(node *yaml.Node) {
+			for _, element := range d.list(node, "backends") {
+				into.backends = append(into.backends, d.backend(element))
+			}
+		},
+		"rules": func(node *yaml.Node) {
+			for _, element := range d.list(node, "rules") {
+				into.rules = append(into.rules, d.rule(element))
+			}
+		},
+	})
+	if target(node).Kind == yaml.MappingNode {
+		d.constant("apiVersion", d.at(node), apiVersion, APIVersion)
+		d.constant("kind", d.at(node), kind, Kind)
+	}
+}
+
+// constant checks a field that has only one possible value.
+func (d *decoder) constant(name string, document Position, f field[string], want string) {
+	switch {
+	case !f.given:
+		d.report(document, fmt.Sprintf("field %q is missing", name), fmt.Sprintf("begin with %s: %s", name, want))
+	case f.valid && f.value != want:
+		d.report(f.at, fmt.Sprintf("field %q: %q is not supported", name, f.value), fmt.Sprintf("write %s: %s", name, want))
+	}
+}
+
+func (d *decoder) rule(node *yaml.Node) ruleConfig {
+	inner := *d
+	inner.reporter.rule = peek(node, "metric")
+	return inner.ruleFields(node)
+}
+
+func (d *decoder) ruleFields(node *yaml.Node) ruleConfig {
+	r := ruleConfig{at: d.at(target(node))}
+	d.object(node, "a rule", fields{
+		"metric":      d.text("metric", &r.metric),
+		"type":        oneOf(d, "type", &r.typ, TypePods, TypeObject, TypeExternal),
+		"of":          d.kind("of", &r.of),
+		"backend":     d.text("backend", &r.backend),
+		"query":       d.expression("query", &r.query),
+		"buckets":     d.expression("buckets", &r.buckets),
+		"quantile":    d.number("quantile", &r.quantile),
+		"aggregate":   oneOf(d, "aggregate", &r.aggregate, Sum, Max, Avg),
+		"objectLabel": d.text("objectLabel", &r.objectLabel),
+		"onIdle":      oneOf(d, "onIdle", &r.onIdle, IdleError, IdleZero),
+		"scope":       oneOf(d, "scope", &r.scope, ScopeNamespace, ScopeCluster),
+		"selectable": func(node *yaml.Node) {
+			for _, element := range d.list(node, "selectable") {
+				var label field[string]
+				d.text("selectable", &label)(element)
+				r.selectable = append(r.selectable, label)
+			}
+		},
+	})
+	return r
+}
+
+func (d *decoder) backend(node *yaml.Node) backendConfig {
+	inner := *d
+	inner.reporter.backend = peek(node, "name")
+	return inner.backendFields(node)
+}
+
+func (d *decoder) backendFields(node *yaml.Node) backendConfig {
+	b := backendConfig{at: d.at(target(node))}
+	d.object(node, "a backend", fields{
+		"name":             d.text("name", &b.name),
+		"url":              d.text("url", &b.url),
+		"timeout":          d.duration("timeout", &b.timeout),
+		"maxResponseBytes": d.bytes("maxResponseBytes", &b.maxResponseBytes),
+		"bearerTokenFile":  d.text("bearerTokenFile", &b.bearerTokenFile),
+		"basicAuth": func(node *yaml.Node) {
+			b.basicAuth.at, b.basicAuth.given = d.at(target(node)), true
+			d.object(node, "basicAuth", fields{
+				"username":     d.text("username", &b.basicAuth.username),
+				"passwordFile": d.text("passwordFile", &b.basicAuth.passwordFile),
+			})
+		},
+		"tls": func(node *yaml.Node) {
+			b.tls.at, b.tls.given = d.at(target(node)), true
+			d.object(node, "tls", fields{
+				"caFile":             d.text("caFile", &b.tls.caFile),
+				"certFile":           d.text("certFile", &b.tls.certFile),
+				"keyFile":            d.text("keyFile", &b.tls.keyFile),
+				"serverName":         d.text("serverName", &b.tls.serverName),
+				"insecureSkipVerify": d.boolean("insecureSkipVerify", &b.tls.insecureSkipVerify),
+			})
+		},
+	})
+	return b
+}
+
+// peek returns the text of a field before the object is read, so that problems
+// can name their subject. It is "" if there is no such text.
+func peek(node *yaml.Node, name string) string {
+	node = target(node)
+	if node.Kind != yaml.MappingNode {
+		return ""
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if value := target(node.Content[i+1]); node.Content[i].Value == name && value.Kind == yaml.ScalarNode && value.Tag == "!!str" {
+			return value.Value
+		}
+	}
+	return ""
+}
