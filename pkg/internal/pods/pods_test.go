@@ -169,8 +169,8 @@ func TestOnlyTheControllerOwns(t *testing.T) {
 
 func TestLive(t *testing.T) {
 	index := Static(
-		Pod{Namespace: "shop", Name: "web-2", Labels: map[string]string{"app": "web", "tier": "a"}},
-		Pod{Namespace: "shop", Name: "web-1", Labels: map[string]string{"app": "web"}},
+		Pod{Namespace: "shop", Name: "web-2", Labels: map[string]string{"app": "web", "tier": "a"}, Owner: deployment("web")},
+		Pod{Namespace: "shop", Name: "web-1", Labels: map[string]string{"app": "web"}, Owner: deployment("web")},
 		Pod{Namespace: "shop", Name: "db-0", Labels: map[string]string{"app": "db"}},
 		Pod{Namespace: "other", Name: "web-9", Labels: map[string]string{"app": "web"}},
 	)
@@ -264,7 +264,14 @@ func TestFollowsTheCluster(t *testing.T) {
 		must(track.Delete(podGVR, "shop", "web-a-1"))
 		step("the pod is gone", true, nil, nil)
 
+		must(track.Update(podGVR, object("Pod", "shop/web-b-1", "apps/v1 ReplicaSet web-a"), "shop"))
+		step("a pod adopted by another ReplicaSet", true, []string{"web-b-1"}, nil)
+		if got := index.Of("shop", Workload{"apps", "replicasets", "web-b"}); got != nil {
+			t.Errorf("the former ReplicaSet still has %v", got)
+		}
+
 		must(track.Delete(podGVR, "shop", "web-b-1"))
+		step("the last pod is gone before its ReplicaSet", true, nil, nil)
 		must(track.Delete(replicaSetGVR, "shop", "web-a"))
 		must(track.Delete(replicaSetGVR, "shop", "web-b"))
 		synctest.Wait()
