@@ -45,12 +45,13 @@ func (d *decoder) at(node *yaml.Node) Position {
 // fields are the fields that an object may have, each with its reader.
 type fields map[string]func(*yaml.Node)
 
-// object reads a mapping. It refuses unknown fields and fields given twice.
-func (d *decoder) object(node *yaml.Node, what string, known fields) {
+// object reads a mapping. It refuses unknown fields and fields given twice. It
+// reports whether the node is a mapping at all.
+func (d *decoder) object(node *yaml.Node, what string, known fields) bool {
 	node = target(node)
 	if node.Kind != yaml.MappingNode {
 		d.report(d.at(node), fmt.Sprintf("%s must be an object with fields, not %s", what, describe(node)), "")
-		return
+		return false
 	}
 	seen := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -65,26 +66,37 @@ func (d *decoder) object(node *yaml.Node, what string, known fields) {
 		case repeated:
 			d.report(d.at(name), fmt.Sprintf("field %q is given twice: first in line %d", name.Value, first.Line), "")
 		case !ok:
-			d.report(d.at(name), fmt.Sprintf("unknown field %q", name.Value), didYouMean(name.Value, slices.Collect(maps.Keys(known))))
+			d.unknown(node, name, value, known)
 		default:
 			read(value)
 		}
 		seen[name.Value] = name
 	}
+	return true
 }
 
-// list returns the elements of a sequence.
-func (d *decoder) list(node *yaml.Node, what string) []*yaml.Node {
+// unknown reports a field that does not exist. If it is another one misspelled,
+// it is read as that one, so that its value is checked and nothing is missed.
+func (d *decoder) unknown(object, name, value *yaml.Node, known fields) {
+	names := slices.Collect(maps.Keys(known))
+	d.report(d.at(name), fmt.Sprintf("unknown field %q", name.Value), didYouMean(name.Value, names))
+	if meant, ok := closest(name.Value, names); ok && lookup(object, meant) == nil {
+		known[meant](value)
+	}
+}
+
+// list returns the elements of a sequence. It reports whether the node is one.
+func (d *decoder) list(node *yaml.Node, what string) (elements []*yaml.Node, ok bool) {
 	node = target(node)
 	if node.Kind != yaml.SequenceNode {
 		d.report(d.at(node), fmt.Sprintf("%s must be a list, not %s", what, describe(node)), "")
-		return nil
+		return nil, false
 	}
-	return node.Content
+	return node.Content, true
 }
 
-// scalar reads a field of one of the YAML types in tags with parse, which
-// returns a cause, and perhaps a hint, for what it refuses.
+// scalar reads a field of one of the YAML types in tags, or of any if they are
+// nil, with parse. That returns a cause, and perhaps a hint, for what it refuses.
 func scalar[T any](d *decoder, name, want string, tags []string, to *field[T], parse func(text string) (v T, cause, hint string)) func(*yaml.Node) {
 	return func(node *yaml.Node) {
 		node = target(node)
@@ -93,7 +105,7 @@ func scalar[T any](d *decoder, name, want string, tags []string, to *field[T], p
 		case node.Kind == yaml.ScalarNode && (node.Tag == "!!null" || node.Value == ""):
 			d.report(to.at, fmt.Sprintf("field %q has no value", name), "")
 			return
-		case node.Kind != yaml.ScalarNode || !slices.Contains(tags, node.Tag):
+		case node.Kind != yaml.ScalarNode || (tags != nil && !slices.Contains(tags, node.Tag)):
 			d.report(to.at, fmt.Sprintf("field %q must be %s, not %s", name, want, describe(node)), quoteHint(node, tags))
 			return
 		}
@@ -133,7 +145,7 @@ func (d *decoder) number(name string, to *field[float64]) func(*yaml.Node) {
 }
 
 func (d *decoder) duration(name string, to *field[time.Duration]) func(*yaml.Node) {
-	return scalar(d, name, "a duration such as 10s", textTags, to, func(text string) (time.Duration, string, string) {
+	return scalar(d, name, "a duration such as 10s", nil, to, func(text string) (time.Duration, string, string) {
 		v, err := time.ParseDuration(text)
 		if err != nil {
 			return 0, fmt.Sprintf("%q is not a duration", text), "write it as in 500ms, 10s or 1m30s"
@@ -144,7 +156,7 @@ func (d *decoder) duration(name string, to *field[time.Duration]) func(*yaml.Nod
 
 // bytes reads a Kubernetes quantity; a plain number is one too.
 func (d *decoder) bytes(name string, to *field[int64]) func(*yaml.Node) {
-	return scalar(d, name, "a quantity such as 64Mi", append(textTags, numberTags...), to, func(text string) (int64, string, string) {
+	return scalar(d, name, "a quantity such as 64Mi", nil, to, func(text string) (int64, string, string) {
 		v, err := resource.ParseQuantity(text)
 		if err != nil {
 			return 0, fmt.Sprintf("%q is not a quantity", text), "write it as in 64Mi"
@@ -155,7 +167,7 @@ func (d *decoder) bytes(name string, to *field[int64]) func(*yaml.Node) {
 
 // oneOf reads one of some words.
 func oneOf[T ~string](d *decoder, name string, to *field[T], words ...T) func(*yaml.Node) {
-	return scalar(d, name, "text", textTags, to, func(text string) (T, string, string) {
+	return scalar(d, name, "one word", nil, to, func(text string) (T, string, string) {
 		if slices.Contains(words, T(text)) {
 			return T(text), "", ""
 		}
@@ -168,7 +180,7 @@ func oneOf[T ~string](d *decoder, name string, to *field[T], words ...T) func(*y
 }
 
 func (d *decoder) kind(name string, to *field[GroupResource]) func(*yaml.Node) {
-	return scalar(d, name, "a kind such as deployments.apps", textTags, to, parseKind)
+	return scalar(d, name, "a kind such as deployments.apps", nil, to, parseKind)
 }
 
 // expression reads PromQL. Its problems stand where they are in the file.
@@ -188,6 +200,16 @@ func (d *decoder) expression(name string, to *field[*promexpr.Expr]) func(*yaml.
 		}
 		to.value, to.valid = expr, true
 	}
+}
+
+// lookup returns the value of a mapping's field; nil if there is none.
+func lookup(node *yaml.Node, name string) *yaml.Node {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if target(node.Content[i]).Value == name {
+			return node.Content[i+1]
+		}
+	}
+	return nil
 }
 
 // target returns the node that an alias stands for.

@@ -100,7 +100,7 @@ func parseKind(text string) (gr GroupResource, cause, hint string) {
 	}
 	switch {
 	case !kindForm.MatchString(text):
-		return gr, cause, `write the plural resource in lower case, with its group: "deployments.apps"`
+		return gr, cause, `write the plural resource in lower case, then its group, as in "deployments.apps" or "rollouts.argoproj.io"`
 	case version.MatchString(text):
 		return gr, cause, "leave the version out: " + strings.TrimSuffix(version.ReplaceAllString(text, "."), ".")
 	case strings.Contains(gr.Group, "."):

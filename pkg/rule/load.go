@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -28,12 +25,11 @@ type File struct {
 func Load(files ...File) (*Set, error) {
 	var problems Problems
 	var c config
-	whole := true
 	for _, f := range files {
-		whole = c.read(f, &problems) && whole
+		c.read(f, &problems)
 	}
 	c.setDefaults()
-	v := validator{config: &c, files: files, whole: whole, problems: &problems}
+	v := validator{config: &c, files: files, problems: &problems}
 	v.presence()
 	v.backends()
 	v.rules()
@@ -44,9 +40,8 @@ func Load(files ...File) (*Set, error) {
 	return c.compile(), nil
 }
 
-// read adds the documents of a file. It reports whether it came to the end: what
-// follows a syntax error is unknown.
-func (c *config) read(f File, problems *Problems) bool {
+// read adds the documents of a file.
+func (c *config) read(f File, problems *Problems) {
 	d := &decoder{reporter: reporter{problems: problems}, source: newSource(f)}
 	documents := yaml.NewDecoder(bytes.NewReader(f.Text))
 	for {
@@ -54,46 +49,16 @@ func (c *config) read(f File, problems *Problems) bool {
 		err := documents.Decode(&document)
 		switch {
 		case errors.Is(err, io.EOF):
-			return true
+			return
 		case err != nil:
-			d.report(Position{File: f.Name, Line: yamlLine(err), Column: 1}, yamlCause(err), "")
-			return false
+			d.yaml(err)
+			c.gaps = true
+			return
 		}
 		if root := document.Content[0]; root.Tag != "!!null" {
 			d.document(root, c)
 		}
 	}
-}
-
-var yamlMessage = regexp.MustCompile(`^yaml: (?:line (\d+): )?((?s).*)$`)
-
-// ofParser are the messages for which yaml/v3 gives a line one too small
-// (parser.fail in its decode.go corrects those of the scanner only).
-var ofParser = []string{
-	"did not find expected key",
-	"did not find expected '-' indicator",
-	"did not find expected ',' or",
-	"did not find expected node content",
-	"did not find expected <",
-}
-
-func yamlLine(err error) int {
-	parts := yamlMessage.FindStringSubmatch(err.Error())
-	if parts == nil || parts[1] == "" {
-		return 1
-	}
-	line, _ := strconv.Atoi(parts[1]) // only digits, but perhaps too many: then 1
-	if slices.ContainsFunc(ofParser, func(m string) bool { return strings.HasPrefix(parts[2], m) }) {
-		line++
-	}
-	return max(line, 1)
-}
-
-func yamlCause(err error) string {
-	if parts := yamlMessage.FindStringSubmatch(err.Error()); parts != nil {
-		return "invalid YAML: " + parts[2]
-	}
-	return "invalid YAML: " + err.Error()
 }
 
 // compile makes the set of a valid configuration.

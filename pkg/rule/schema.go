@@ -13,6 +13,9 @@ import (
 type config struct {
 	backends []backendConfig
 	rules    []ruleConfig
+	// gaps says that something could not be read, so that what is not here may
+	// be there nevertheless.
+	gaps bool
 }
 
 // A ruleConfig is one element of rules.
@@ -64,24 +67,30 @@ type tlsConfig struct {
 // document reads one YAML document into the configuration.
 func (d *decoder) document(node *yaml.Node, into *config) {
 	var apiVersion, kind field[string]
-	d.object(node, "a configuration", fields{
+	ok := d.object(node, "a configuration", fields{
 		"apiVersion": d.text("apiVersion", &apiVersion),
 		"kind":       d.text("kind", &kind),
 		"backends": func(node *yaml.Node) {
-			for _, element := range d.list(node, "backends") {
-				into.backends = append(into.backends, d.backend(element))
+			elements, ok := d.list(node, "backends")
+			into.gaps = into.gaps || !ok
+			for _, element := range elements {
+				d.backend(element, into)
 			}
 		},
 		"rules": func(node *yaml.Node) {
-			for _, element := range d.list(node, "rules") {
-				into.rules = append(into.rules, d.rule(element))
+			elements, ok := d.list(node, "rules")
+			into.gaps = into.gaps || !ok
+			for _, element := range elements {
+				d.rule(element, into)
 			}
 		},
 	})
-	if target(node).Kind == yaml.MappingNode {
-		d.constant("apiVersion", d.at(node), apiVersion, APIVersion)
-		d.constant("kind", d.at(node), kind, Kind)
+	if !ok {
+		into.gaps = true
+		return
 	}
+	d.constant("apiVersion", d.at(node), apiVersion, APIVersion)
+	d.constant("kind", d.at(node), kind, Kind)
 }
 
 // constant checks a field that has only one possible value.
@@ -94,15 +103,21 @@ func (d *decoder) constant(name string, document Position, f field[string], want
 	}
 }
 
-func (d *decoder) rule(node *yaml.Node) ruleConfig {
-	inner := *d
-	inner.reporter.rule = peek(node, "metric")
-	return inner.ruleFields(node)
+// rule adds an element of rules.
+func (d *decoder) rule(node *yaml.Node, into *config) {
+	named := *d
+	named.reporter.rule = peek(node, "metric")
+	r, ok := named.ruleFields(node)
+	if !ok {
+		into.gaps = true
+		return
+	}
+	into.rules = append(into.rules, r)
 }
 
-func (d *decoder) ruleFields(node *yaml.Node) ruleConfig {
-	r := ruleConfig{at: d.at(target(node))}
-	d.object(node, "a rule", fields{
+func (d *decoder) ruleFields(node *yaml.Node) (r ruleConfig, ok bool) {
+	r.at = d.at(target(node))
+	ok = d.object(node, "a rule", fields{
 		"metric":      d.text("metric", &r.metric),
 		"type":        oneOf(d, "type", &r.typ, TypePods, TypeObject, TypeExternal),
 		"of":          d.kind("of", &r.of),
@@ -115,25 +130,32 @@ func (d *decoder) ruleFields(node *yaml.Node) ruleConfig {
 		"onIdle":      oneOf(d, "onIdle", &r.onIdle, IdleError, IdleZero),
 		"scope":       oneOf(d, "scope", &r.scope, ScopeNamespace, ScopeCluster),
 		"selectable": func(node *yaml.Node) {
-			for _, element := range d.list(node, "selectable") {
+			elements, _ := d.list(node, "selectable")
+			for _, element := range elements {
 				var label field[string]
 				d.text("selectable", &label)(element)
 				r.selectable = append(r.selectable, label)
 			}
 		},
 	})
-	return r
+	return r, ok
 }
 
-func (d *decoder) backend(node *yaml.Node) backendConfig {
-	inner := *d
-	inner.reporter.backend = peek(node, "name")
-	return inner.backendFields(node)
+// backend adds an element of backends.
+func (d *decoder) backend(node *yaml.Node, into *config) {
+	named := *d
+	named.reporter.backend = peek(node, "name")
+	b, ok := named.backendFields(node)
+	if !ok {
+		into.gaps = true
+		return
+	}
+	into.backends = append(into.backends, b)
 }
 
-func (d *decoder) backendFields(node *yaml.Node) backendConfig {
-	b := backendConfig{at: d.at(target(node))}
-	d.object(node, "a backend", fields{
+func (d *decoder) backendFields(node *yaml.Node) (b backendConfig, ok bool) {
+	b.at = d.at(target(node))
+	ok = d.object(node, "a backend", fields{
 		"name":             d.text("name", &b.name),
 		"url":              d.text("url", &b.url),
 		"timeout":          d.duration("timeout", &b.timeout),
@@ -157,7 +179,7 @@ func (d *decoder) backendFields(node *yaml.Node) backendConfig {
 			})
 		},
 	})
-	return b
+	return b, ok
 }
 
 // peek returns the text of a field before the object is read, so that problems
@@ -167,10 +189,9 @@ func peek(node *yaml.Node, name string) string {
 	if node.Kind != yaml.MappingNode {
 		return ""
 	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		if value := target(node.Content[i+1]); node.Content[i].Value == name && value.Kind == yaml.ScalarNode && value.Tag == "!!str" {
-			return value.Value
-		}
+	value := lookup(node, name)
+	if value == nil || target(value).Kind != yaml.ScalarNode || target(value).Tag != "!!str" {
+		return ""
 	}
-	return ""
+	return target(value).Value
 }

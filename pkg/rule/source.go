@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -58,11 +59,22 @@ func (s source) within(node *yaml.Node, line, column int) (at Position, ok bool)
 		at.Column = len(indent) + column
 		return at, strings.HasSuffix(written, value) && strings.Trim(indent, " ") == ""
 	case 0, yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
-		written, ok := writtenBefore(s.line(node.Line, node.Column), node.Value, column)
-		at.Line, at.Column = node.Line, node.Column+written
+		start := node.Column + s.anchor(node)
+		written, ok := writtenBefore(s.line(node.Line, start), node.Value, column)
+		at.Line, at.Column = node.Line, start+written
 		return at, ok && line == 1
 	}
 	return at, false
+}
+
+// anchor returns how many characters an anchor takes before the value itself.
+func (s source) anchor(node *yaml.Node) int {
+	written := s.line(node.Line, node.Column)
+	after, found := strings.CutPrefix(written, "&"+node.Anchor+" ")
+	if node.Anchor == "" || !found {
+		return 0
+	}
+	return utf8.RuneCountInString(written) - utf8.RuneCountInString(strings.TrimLeft(after, " "))
 }
 
 // valueLine returns one line of a value.

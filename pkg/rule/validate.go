@@ -14,13 +14,12 @@ import (
 type validator struct {
 	config   *config
 	files    []File
-	whole    bool // every file was read to its end, so what is not there is missing
 	problems *Problems
 }
 
 // presence reports a configuration that cannot serve anything.
 func (v *validator) presence() {
-	if !v.whole {
+	if v.config.gaps {
 		return
 	}
 	var start Position
@@ -47,7 +46,7 @@ func (v *validator) rules() {
 		check.ownership()
 		check.labels()
 		check.selection()
-		if v.whole {
+		if !v.config.gaps {
 			check.reference(v.config.backends)
 		}
 		check.uniqueness(taken)
@@ -130,12 +129,12 @@ func strayHint(s shape, name string) string {
 	switch {
 	case name == "query" && s == ofQuantile:
 		return `the expression of a quantile is in "buckets"`
-	case s == ofPods:
-		return "a Pods metric is one value for each pod; a value for the workload needs type: Object with of: deployments.apps"
 	case name == "scope":
 		return "the namespace of the object decides; a scope is for External rules"
 	case name == "onIdle":
 		return "only a quantile can be idle"
+	case s == ofPods:
+		return "a Pods metric is one value for each pod; a value for the workload needs type: Object with of: deployments.apps"
 	case s == ofExternal:
 		return "an External metric has no object; a value for an object needs type: Object"
 	}
