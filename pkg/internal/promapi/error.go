@@ -113,10 +113,11 @@ func explain(ctx context.Context, err error, begun time.Time) *Error {
 		e.Kind, e.Message = Malformed, "answer is cut short"
 	case isGzipError(err):
 		e.Kind, e.Message = Malformed, "answer is not the gzip that it claims to be"
-	case isFileError(err):
-		e.Kind, e.Message = Auth, withoutURL(err).Error()
 	default:
 		e.Kind, e.Message = Unreachable, reason(err)
+		if file, ok := errors.AsType[*fs.PathError](err); ok {
+			e.Kind, e.Message = Auth, fmt.Sprintf("cannot read credentials: %s: %s", file.Err, file.Path)
+		}
 	}
 	return e
 }
@@ -134,19 +135,6 @@ func isGzipError(err error) bool {
 	return corrupt || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)
 }
 
-func isFileError(err error) bool {
-	_, ok := errors.AsType[*fs.PathError](err)
-	return ok
-}
-
-// withoutURL takes off the words of net/http about method and address.
-func withoutURL(err error) error {
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		return u.Err
-	}
-	return err
-}
-
 // reason says why a server is unreachable, as a user would.
 func reason(err error) string {
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
@@ -158,7 +146,10 @@ func reason(err error) string {
 	if errors.Is(err, io.EOF) {
 		return "connection closed without an answer"
 	}
-	return withoutURL(err).Error()
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		return u.Err.Error() // without net/http's words about method and address
+	}
+	return err.Error()
 }
 
 // maxErrorBody bounds what is read of an answer that is no success.

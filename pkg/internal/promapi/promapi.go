@@ -82,15 +82,16 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	server := strings.TrimRight(base.String(), "/")
 	if err := c.HTTP.Validate(); err != nil {
-		return nil, fmt.Errorf("prometheus %s: %w", base, err)
+		return nil, fmt.Errorf("prometheus %s: %w", server, err)
 	}
 	client, err := config.NewClientFromConfig(c.HTTP, "pitot", config.WithUserAgent(c.UserAgent))
 	if err != nil {
-		return nil, fmt.Errorf("prometheus %s: %w", base, err)
+		return nil, fmt.Errorf("prometheus %s: %w", server, err)
 	}
 	return &Client{
-		server:   base.String(),
+		server:   server,
 		endpoint: base.JoinPath("api/v1/query").String(),
 		http:     client,
 		timeout:  c.Timeout,
@@ -111,7 +112,7 @@ func parseURL(text string) (*url.URL, error) {
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, errors.New("prometheus: the address holds a query or a fragment")
 	}
-	return u.JoinPath(), nil
+	return u, nil
 }
 
 // Close drops idle connections. Queries under way go on.
