@@ -3,6 +3,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
+# One setting for build and test, so that they share the build cache. Only the
+# race detector needs cgo.
+export CGO_ENABLED := 0
+
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION)
 
@@ -21,7 +25,7 @@ demo: build ## See Pitot work on this machine alone: make demo ARGS="--for 30s"
 
 .PHONY: build
 build: ## Build bin/pitot
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/pitot ./cmd/pitot
+	go build -ldflags '$(LDFLAGS)' -o bin/pitot ./cmd/pitot
 
 ##@ Test
 
@@ -34,7 +38,7 @@ unit: ## The fast part: unit tests
 
 .PHONY: race
 race: ## The unit tests under the race detector
-	go test -race ./...
+	CGO_ENABLED=1 go test -race ./...
 
 .PHONY: lint
 lint: deps ## golangci-lint, shellcheck, tidy module files

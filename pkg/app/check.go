@@ -1,0 +1,142 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
+)
+
+// A checkReport is what "pitot check -o json" prints.
+type checkReport struct {
+	Valid    bool           `json:"valid"`
+	Backends int            `json:"backends"`
+	Rules    []checkedRule  `json:"rules"`
+	Problems []checkProblem `json:"problems"`
+}
+
+type checkedRule struct {
+	Metric        string   `json:"metric"`
+	Type          string   `json:"type"`
+	Of            string   `json:"of"`
+	WindowSeconds float64  `json:"window_seconds"`
+	Selectable    []string `json:"selectable,omitempty"`
+	Query         string   `json:"query"`
+}
+
+type checkProblem struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Column int    `json:"column"`
+	Rule   string `json:"rule,omitempty"`
+	Cause  string `json:"cause"`
+	Hint   string `json:"hint,omitempty"`
+}
+
+func newCheck(env Env) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check FILE...",
+		Short: "Check configuration files, all problems at once",
+		Long: `Check reads configuration files as "pitot serve" would, merged, and reports every
+problem with its file, line and column. It needs neither a cluster nor a
+Prometheus. "-" is standard input.
+
+The exit code is 0 for a right configuration and 3 for one with problems.`,
+		Example: `  pitot check pitot.yaml
+  kubectl get configmap pitot -o jsonpath='{.data.config\.yaml}' | pitot check -`,
+		Args: cobra.MinimumNArgs(1),
+	}
+	output := outputFlag(cmd.Flags())
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		files, err := readConfig(env, args)
+		if err != nil {
+			return err
+		}
+		set, err := rule.Load(files...)
+		var problems rule.Problems
+		if err != nil && !errors.As(err, &problems) {
+			return err
+		}
+		if err := writeCheck(env, *output, set, problems); err != nil {
+			return err
+		}
+		if len(problems) > 0 {
+			return &exitError{code: exitFound}
+		}
+		return nil
+	}
+	return cmd
+}
+
+func writeCheck(env Env, output format, set *rule.Set, problems rule.Problems) error {
+	switch {
+	case output == formatJSON:
+		return writeJSON(env.Stdout, report(set, problems))
+	case len(problems) > 0:
+		_, err := fmt.Fprintln(env.Stdout, problems)
+		return err
+	default:
+		return writeRules(env, set)
+	}
+}
+
+func report(set *rule.Set, problems rule.Problems) checkReport {
+	r := checkReport{Valid: len(problems) == 0, Rules: []checkedRule{}, Problems: []checkProblem{}}
+	for _, p := range problems {
+		r.Problems = append(r.Problems, checkProblem{
+			File: p.Position.File, Line: p.Position.Line, Column: p.Position.Column,
+			Rule: p.Rule, Cause: p.Cause, Hint: p.Hint,
+		})
+	}
+	if set == nil {
+		return r
+	}
+	r.Backends = len(set.Backends)
+	for _, one := range set.Rules {
+		r.Rules = append(r.Rules, checkedRule{
+			Metric: one.Metric, Type: string(one.Type), Of: one.Of.String(),
+			WindowSeconds: one.Expr().Window().Seconds(), Selectable: one.Selectable, Query: one.Expr().String(),
+		})
+	}
+	return r
+}
+
+// writeRules says what a right configuration serves, in the HPA's words.
+func writeRules(env Env, set *rule.Set) error {
+	table := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "METRIC\tTYPE\tOF\tWINDOW\tSELECTABLE")
+	for _, one := range set.Rules {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", one.Metric, one.Type, one.Of, window(one), orDash(strings.Join(one.Selectable, ",")))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(env.Stdout, "%s, %s: no problem found\n", count(len(set.Rules), "rule"), count(len(set.Backends), "backend"))
+	return err
+}
+
+// window is how far a rule looks back.
+func window(r *rule.Rule) string {
+	if w := r.Expr().Window(); w > 0 {
+		return shortDuration(w)
+	}
+	return "-"
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

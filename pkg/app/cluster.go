@@ -1,0 +1,112 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/pods"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/provider"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/server"
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
+)
+
+// noCluster is the pod index of a server without a cluster: it knows no pods,
+// and says so instead of answering that there are none.
+type noCluster struct{}
+
+var errNoCluster = errors.New("a standalone server knows no pods: read one pod by its name, or serve a cluster")
+
+func (noCluster) Ready() error                              { return errNoCluster }
+func (noCluster) Live(string, labels.Selector) []string     { return nil }
+func (noCluster) Of(string, pods.Workload) []string         { return nil }
+func (noCluster) Workloads(string, string, string) []string { return nil }
+
+// podIndex starts the pod index of the cluster. Its ready check is nil where
+// there is no cluster to wait for.
+func (o *serveOptions) podIndex(ctx context.Context, group *errgroup.Group) (index provider.Pods, ready map[string]func() error, err error) {
+	if o.server.Standalone {
+		return noCluster{}, nil, nil
+	}
+	cluster, err := server.ClientConfig(o.server.Kubeconfig)
+	if err != nil {
+		return nil, nil, err
+	}
+	x, err := newPodIndex(cluster)
+	if err != nil {
+		return nil, nil, err
+	}
+	group.Go(func() error { x.Run(ctx); return nil })
+	return x, map[string]func() error{"pods": x.Ready}, nil
+}
+
+func newPodIndex(cluster *rest.Config) (*pods.Index, error) {
+	client, err := metadata.NewForConfig(cluster)
+	if err != nil {
+		return nil, err
+	}
+	return pods.New(client), nil
+}
+
+// podIndex loads the pods of the cluster that kubectl would talk to. Call stop
+// when done with it.
+func (o *queryOptions) podIndex(ctx context.Context) (index *pods.Index, stop func(), err error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.kubeconfig
+	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	if err != nil {
+		return nil, nil, err
+	}
+	index, err = newPodIndex(cluster)
+	if err != nil {
+		return nil, nil, err
+	}
+	running, cancel := context.WithCancel(ctx)
+	var group errgroup.Group
+	group.Go(func() error { index.Run(running); return nil })
+	stop = func() { cancel(); _ = group.Wait() }
+	if err := awaitPods(ctx, index); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return index, stop, nil
+}
+
+// awaitPods returns when the index is complete, or ctx is done.
+func awaitPods(ctx context.Context, index *pods.Index) error {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := index.Ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("pods: %w", err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// announce logs what runs.
+func announce(log *zap.Logger, api *server.Server, set *rule.Set) {
+	backends := make([]string, 0, len(set.Backends))
+	for _, b := range set.Backends {
+		backends = append(backends, b.Name+"="+b.URL)
+	}
+	log.Info("serving",
+		zap.String("version", version),
+		zap.String("url", api.URL()),
+		zap.Int("rules", len(set.Rules)),
+		zap.Strings("backends", backends),
+	)
+}

@@ -1,0 +1,40 @@
+package app
+
+import (
+	"github.com/spf13/pflag"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// logOptions say what is logged and how.
+type logOptions struct {
+	level  string
+	format string
+}
+
+func (o *logOptions) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&o.level, "log-level", "info", "least severe entries to log: debug, info, warn or error")
+	flags.StringVar(&o.format, "log-format", "json", "how to write log entries: json or console")
+}
+
+// logger writes to standard error.
+func (o *logOptions) logger(env Env) (*zap.Logger, error) {
+	level, err := zapcore.ParseLevel(o.level)
+	if err != nil {
+		return nil, usageError("--log-level %q: use debug, info, warn or error", o.level)
+	}
+	encoding := zap.NewProductionEncoderConfig()
+	encoding.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	encoding.EncodeDuration = zapcore.StringDurationEncoder
+	var encoder zapcore.Encoder
+	switch o.format {
+	case "json":
+		encoder = zapcore.NewJSONEncoder(encoding)
+	case "console":
+		encoder = zapcore.NewConsoleEncoder(encoding)
+	default:
+		return nil, usageError("--log-format %q: use json or console", o.format)
+	}
+	sink := zapcore.Lock(zapcore.AddSync(env.Stderr))
+	return zap.New(zapcore.NewCore(encoder, sink, level), zap.ErrorOutput(sink)), nil
+}

@@ -1,0 +1,107 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/provider"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/server"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
+)
+
+// serveOptions are the flags of "pitot serve".
+type serveOptions struct {
+	config  *[]string
+	refresh time.Duration
+	maxAge  time.Duration
+	log     logOptions
+	server  *server.Options
+}
+
+func newServe(env Env) *cobra.Command {
+	o := serveOptions{server: server.NewOptions()}
+	cmd := &cobra.Command{
+		Use:   "serve --config FILE",
+		Short: "Serve the metrics APIs",
+		Long: `Serve answers the custom and external metrics APIs over HTTPS, as an aggregated API
+server of a cluster or, with --standalone, for this machine alone.
+
+It is ready when the pods of the cluster are known. A Prometheus that is down
+does not make it unready: each metric then answers with the cause.`,
+		Example: `  pitot serve --config pitot.yaml
+  pitot serve --config pitot.yaml --standalone --secure-port 8443`,
+		Args: cobra.NoArgs,
+	}
+	flags := cmd.Flags()
+	o.config = configFlag(flags)
+	flags.DurationVar(&o.refresh, "refresh-interval", 15*time.Second, "time between two queries of a metric that is being read")
+	flags.DurationVar(&o.maxAge, "max-age", 0, "age beyond which a value is not served any more (default: twice --refresh-interval, at least 30s)")
+	o.log.addFlags(flags)
+	o.server.AddFlags(flags)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), env) }
+	return cmd
+}
+
+func (o *serveOptions) validate() error {
+	var errs []error
+	if o.refresh < time.Second {
+		errs = append(errs, fmt.Errorf("--refresh-interval %s: use 1s or more", o.refresh))
+	}
+	if o.maxAge != 0 && o.maxAge <= o.refresh {
+		errs = append(errs, fmt.Errorf("--max-age %s: use more than --refresh-interval %s", o.maxAge, o.refresh))
+	}
+	if err := errors.Join(append(errs, o.server.Validate()...)...); err != nil {
+		return usageError("%w", err)
+	}
+	return nil
+}
+
+func (o *serveOptions) run(ctx context.Context, env Env) error {
+	log, err := o.log.logger(env)
+	if err != nil {
+		return err
+	}
+	defer log.Sync() //nolint:errcheck // standard error may be a pipe, which cannot be synced
+	if err := o.validate(); err != nil {
+		return err
+	}
+	set, err := loadConfig(env, *o.config)
+	if err != nil {
+		return err
+	}
+	queriers, err := clients(set.Backends)
+	if err != nil {
+		return err
+	}
+	server.BridgeKlog(log.Named("kubernetes"))
+	store := snapshot.NewStore(snapshot.Options{
+		Backends: queriers,
+		Interval: o.refresh,
+		MaxAge:   o.maxAge,
+		Observe:  logQueries(log.Named("query")),
+	})
+	defer store.Close()
+
+	group, ctx := errgroup.WithContext(ctx)
+	index, ready, err := o.podIndex(ctx, group)
+	if err != nil {
+		return err
+	}
+	metrics := provider.New(set, provider.Reader{Store: store, Pods: index}, provider.KnownKinds())
+	api, err := server.New(o.server, server.Deps{
+		Custom:      metrics,
+		External:    metrics,
+		ReadyChecks: ready,
+	})
+	if err != nil {
+		return err
+	}
+	group.Go(func() error { return api.Run(ctx) })
+	announce(log, api, set)
+	return group.Wait()
+}
