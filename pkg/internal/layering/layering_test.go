@@ -1,0 +1,118 @@
+// Package layering tests that packages import only downwards.
+//
+// It is the table of docs/architecture.md as a test. Where the table turns out
+// wrong, change both in the same commit and say why in hack/decisions.
+package layering
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/pitot-autoscaling/pitot/"
+
+// layers gives every package its height. A package imports only lower ones.
+var layers = map[string]int{
+	"pkg/promexpr":         0,
+	"pkg/internal/instant": 0,
+
+	"pkg/rule":             1,
+	"pkg/internal/promapi": 1,
+	"pkg/internal/promdb":  1,
+	"pkg/internal/pods":    1,
+
+	"pkg/internal/reading":  2,
+	"pkg/internal/snapshot": 2,
+
+	"pkg/internal/provider": 3,
+
+	"pkg/internal/server": 4,
+
+	"pkg/app": 5,
+
+	"cmd/pitot": 6,
+
+	"pkg/internal/layering": 7, // test only: imports none, imported by none
+}
+
+// only names the packages that may import a module whose weight or reach is
+// worth one place: what may import it, and why only they.
+var only = []struct {
+	path string
+	by   []string
+	why  string
+}{
+	{"github.com/prometheus/prometheus/promql", []string{"pkg/internal/promdb"}, "the PromQL engine: 24 modules"},
+	{"github.com/prometheus/prometheus/promql/parser", []string{"pkg/promexpr", "pkg/internal/promdb"}, "queries are edited in one place"},
+	{"github.com/prometheus/prometheus/tsdb", nil, "81 modules, cloud SDKs among them"},
+	{"github.com/prometheus/client_golang/api", nil, "buffers whole responses: promapi streams"},
+	{"k8s.io/apiserver", []string{"pkg/internal/server"}, "the generic API server"},
+	{"sigs.k8s.io/custom-metrics-apiserver/pkg/cmd", nil, "its AdapterBase insists on a kubeconfig and fixes the group names"},
+	{"github.com/spf13/cobra", []string{"pkg/app"}, "commands live in app"},
+	{"go.yaml.in/yaml", []string{"pkg/rule"}, "configuration is parsed in one place"},
+}
+
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestPackagesImportOnlyDownwards(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		layer, known := layers[name]
+		if !known {
+			t.Errorf("%s has no layer: add it to the table", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			inside, ours := strings.CutPrefix(imported, module)
+			if ours && layers[inside] >= layer {
+				t.Errorf("%s (layer %d) imports %s (layer %d)", name, layer, inside, layers[inside])
+			}
+		}
+	}
+}
+
+func TestHeavyImportsStayInTheirPlace(t *testing.T) {
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		for _, rule := range only {
+			if !slices.Contains(rule.by, name) && slices.ContainsFunc(p.Imports, func(i string) bool { return within(i, rule.path) }) {
+				t.Errorf("%s imports %s, which only %v may (%s)", name, rule.path, rule.by, rule.why)
+			}
+		}
+	}
+}
+
+// within reports whether an import is path or below it. The engine's parser has
+// a rule of its own.
+func within(imported, path string) bool {
+	if path == "github.com/prometheus/prometheus/promql" {
+		return imported == path
+	}
+	return imported == path || strings.HasPrefix(imported, path+"/")
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var list []goPackage
+	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
