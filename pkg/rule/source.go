@@ -3,6 +3,7 @@ package rule
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -17,9 +18,11 @@ type source struct {
 	lines []string
 }
 
+// lineBreak is what YAML ends a line with.
+var lineBreak = regexp.MustCompile(`\r\n|[\n\r\x{85}\x{2028}\x{2029}]`)
+
 func newSource(f File) source {
-	text := strings.ReplaceAll(string(f.Text), "\r\n", "\n")
-	return source{name: f.Name, lines: strings.Split(text, "\n")}
+	return source{name: f.Name, lines: lineBreak.Split(string(f.Text), -1)}
 }
 
 // line returns the text of a line from a column on; "" where there is none.
