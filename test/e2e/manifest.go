@@ -51,7 +51,7 @@ func (c *cluster) apply(t *testing.T, file string, values any) {
 			err = c.applyObject(c.ctx, &object)
 		}
 		if err != nil {
-			t.Fatalf("testdata/%s: %v\n%s", file, err, text)
+			t.Fatalf("testdata/%s: %v", file, err)
 		}
 	}
 }

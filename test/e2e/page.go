@@ -4,49 +4,59 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sort"
 	"sync"
 	"time"
 )
 
 // A page is one metrics page about many pods, as an ingress controller has one.
+// Each has its pod's name twice, as pod and, for selectors, as name.
 // Its counters grow at known rates, so the test knows what a query must answer.
 type page struct {
 	address string
-	began   time.Time
 
-	mu    sync.Mutex
-	rates map[podKey]float64 // requests per second
+	mu       sync.Mutex
+	counters map[podKey]counter
 }
+
+// A counter grows evenly from a value that it had at a time.
+type counter struct {
+	value     float64
+	at        time.Time
+	perSecond float64
+}
+
+func (c counter) now() float64 { return c.value + c.perSecond*time.Since(c.at).Seconds() }
 
 func servePage(c *cluster) *page {
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))(c)
-	p := &page{address: listener.Addr().String(), began: time.Now(), rates: map[podKey]float64{}}
+	p := &page{address: listener.Addr().String(), counters: map[podKey]counter{}}
 	server := &http.Server{Handler: p, ReadHeaderTimeout: time.Second}
 	go func() { _ = server.Serve(listener) }()
-	c.t.Cleanup(func() { server.Close() })
+	c.t.Cleanup(func() { _ = server.Close() })
+	for _, name := range []string{"main", "fleet"} {
+		c.must(c.prometheus[name].scrape("page", []target{{Targets: []string{p.address}}}))
+	}
 	return p
 }
 
-// set gives a pod's counter a rate.
+// set gives a pod's counter a rate from now on.
 func (p *page) set(namespace, pod string, perSecond float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.rates[podKey{namespace, pod}] = perSecond
+	key := podKey{namespace, pod}
+	if before, ok := p.counters[key]; ok {
+		p.counters[key] = counter{before.now(), time.Now(), perSecond}
+		return
+	}
+	p.counters[key] = counter{0, time.Now(), perSecond}
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	keys := make([]podKey, 0, len(p.rates))
-	for key := range p.rates {
-		keys = append(keys, key)
-	}
-	sort.Slice(keys, func(i, j int) bool { return keys[i].namespace+"/"+keys[i].name < keys[j].namespace+"/"+keys[j].name })
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-	elapsed := time.Since(p.began).Seconds()
 	fmt.Fprintln(w, "# TYPE page_requests_total counter")
-	for _, key := range keys {
-		fmt.Fprintf(w, "page_requests_total{namespace=%q,pod=%q} %.3f\n", key.namespace, key.name, p.rates[key]*elapsed)
+	for key, counter := range p.counters {
+		fmt.Fprintf(w, "page_requests_total{namespace=%q,pod=%q,name=%q} %.3f\n", key.namespace, key.name, key.name, counter.now())
 	}
 }

@@ -87,9 +87,9 @@ func (c *cluster) serviceAccount(namespace, name string) *rest.Config {
 	token := must(c.client.CoreV1().ServiceAccounts(namespace).CreateToken(c.ctx, name,
 		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{}))(c)
 	return &rest.Config{
-		Host:            c.plane.address,
+		Host:            c.server,
 		BearerToken:     token.Status.Token,
-		TLSClientConfig: rest.TLSClientConfig{CAFile: c.plane.ca.certFile()},
+		TLSClientConfig: rest.TLSClientConfig{CAFile: c.ca.certFile()},
 	}
 }
 

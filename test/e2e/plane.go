@@ -30,7 +30,7 @@ const nodeName = "kwok"
 type plane struct {
 	pki     string     // folder of certificates and kubeconfigs
 	ca      *authority // of the API server and its clients
-	address string     // https://127.0.0.1:PORT
+	server  string     // https://127.0.0.1:PORT
 	admin   *rest.Config
 	client  kubernetes.Interface
 	dynamic dynamic.Interface
@@ -73,7 +73,7 @@ func (p *plane) startEtcd(c *cluster, programs string) (url string) {
 
 func (p *plane) startAPIServer(c *cluster, programs, etcd string) {
 	port := freePort()
-	p.address = "https://" + loopback(port)
+	p.server = "https://" + loopback(port)
 	p.ca = must(newAuthority(p.pki, "ca"))(c)
 	serving := must(p.ca.server("kube-apiserver", true, "localhost", "kubernetes.default.svc"))(c)
 	frontCA := must(newAuthority(p.pki, "front-proxy-ca"))(c)
@@ -159,7 +159,7 @@ func (p *plane) startNode(c *cluster, programs string) {
 func (p *plane) user(c *cluster, file, name string, groups ...string) *rest.Config {
 	files := must(p.ca.client(file, name, groups...))(c)
 	return &rest.Config{
-		Host:            p.address,
+		Host:            p.server,
 		TLSClientConfig: rest.TLSClientConfig{CAFile: p.ca.certFile(), CertFile: files.certFile, KeyFile: files.keyFile},
 		QPS:             -1, // the tests poll
 	}

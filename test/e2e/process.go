@@ -49,7 +49,7 @@ func (c command) start(logs string, unexpected func(error)) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child has its own
 	fmt.Fprintf(log, "+ %s %q\n", c.path, c.args)
 
 	p.cmd = exec.Command(c.path, c.args...)
@@ -59,7 +59,7 @@ func (c command) start(logs string, unexpected func(error)) (*process, error) {
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	err = p.cmd.Start()
 	for _, f := range c.files {
-		f.Close()
+		_ = f.Close()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)
@@ -74,11 +74,11 @@ func (p *process) wait(unexpected func(error)) {
 	p.mu.Lock()
 	p.err = err
 	stopping := p.stopping
+	close(p.ended)
 	p.mu.Unlock()
 	if !stopping {
 		unexpected(fmt.Errorf("%s ended by itself (%s); the end of %s:\n%s", p.name, p.cmd.ProcessState, p.logFile, tail(p.logFile, 20)))
 	}
-	close(p.ended)
 }
 
 func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
@@ -86,9 +86,9 @@ func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid
 // stop ends the process and returns once it has ended, with the error of a
 // process that did not end well within its grace.
 func (p *process) stop() error {
-	p.mu.Lock()
-	p.stopping = true
-	p.mu.Unlock()
+	if p.announceStop() {
+		return nil // it has been reported
+	}
 	if p.grace > 0 {
 		p.signal(syscall.SIGTERM)
 		select {
@@ -103,6 +103,19 @@ func (p *process) stop() error {
 		return fmt.Errorf("%s was still there %s after SIGTERM; the end of %s:\n%s", p.name, p.grace, p.logFile, tail(p.logFile, 20))
 	}
 	return nil
+}
+
+// announceStop makes the end an expected one, and reports whether it comes too late.
+func (p *process) announceStop() (ended bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case <-p.ended:
+		return true
+	default:
+		p.stopping = true
+		return false
+	}
 }
 
 // exit is nil for a process that ended with status 0 or by the SIGTERM it was sent.
@@ -149,7 +162,7 @@ func freePort() int {
 		if err != nil {
 			continue
 		}
-		listener.Close()
+		_ = listener.Close()
 		ports.given[port] = true
 		return port
 	}

@@ -8,9 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
 // scrapeInterval is a second, so that windows of ten seconds hold ten samples.
@@ -85,30 +82,6 @@ func (p *prometheus) scrape(file string, targets []target) error {
 	return os.Rename(name+".new", name)
 }
 
-// queries reads how many instant queries the server has answered, from its own
-// metrics page. Reading the page is not a query.
-func (p *prometheus) queries(ctx context.Context) (float64, error) {
-	response, err := get(ctx, p.url()+"/metrics")
-	if err != nil {
-		return 0, err
-	}
-	defer response.Body.Close()
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(response.Body)
-	if err != nil {
-		return 0, err
-	}
-	var sum float64
-	for _, metric := range families["prometheus_http_requests_total"].GetMetric() {
-		for _, label := range metric.GetLabel() {
-			if label.GetName() == "handler" && label.GetValue() == "/api/v1/query" {
-				sum += metric.GetCounter().GetValue()
-			}
-		}
-	}
-	return sum, nil
-}
-
 // get returns the answer of a request that succeeded; its body is to be closed.
 func get(ctx context.Context, url string) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -120,7 +93,7 @@ func get(ctx context.Context, url string) (*http.Response, error) {
 		return nil, err
 	}
 	if response.StatusCode != http.StatusOK {
-		response.Body.Close()
+		_ = response.Body.Close()
 		return nil, fmt.Errorf("GET %s: %s", url, response.Status)
 	}
 	return response, nil

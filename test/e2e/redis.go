@@ -61,7 +61,7 @@ func (r *redis) do(ctx context.Context, words ...string) error {
 	if err != nil {
 		return err
 	}
-	defer connection.Close()
+	defer func() { _ = connection.Close() }()
 	_ = connection.SetDeadline(time.Now().Add(5 * time.Second))
 	var request strings.Builder
 	fmt.Fprintf(&request, "*%d\r\n", len(words))

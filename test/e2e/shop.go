@@ -104,7 +104,7 @@ func (s *shop) begin(key podKey, labels map[string]string) {
 		return
 	}
 	s.servers[key] = server
-	s.ending.Go(func() { s.awaitAnswer(key, server) })
+	s.ending.Go(func() { s.awaitAnswer(server) })
 }
 
 // serve starts gunicorn on a listener of the test's own, so that no other
@@ -114,7 +114,7 @@ func (s *shop) serve(key podKey, labels map[string]string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer listener.Close()
+	defer func() { _ = listener.Close() }()
 	socket, err := listener.(*net.TCPListener).File()
 	if err != nil {
 		return nil, err
@@ -136,13 +136,13 @@ func (s *shop) serve(key podKey, labels map[string]string) (*server, error) {
 }
 
 // awaitAnswer lists the server as soon as it answers.
-func (s *shop) awaitAnswer(key podKey, server *server) {
+func (s *shop) awaitAnswer(server *server) {
 	for {
 		ctx, cancel := context.WithTimeout(s.cluster.ctx, time.Second)
 		response, err := get(ctx, "http://"+server.address+"/healthz")
 		cancel()
 		if err == nil {
-			response.Body.Close()
+			_ = response.Body.Close()
 			break
 		}
 		select {

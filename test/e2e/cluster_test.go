@@ -1,0 +1,115 @@
+package e2e
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// built are the programs that TestMain built.
+var built programs
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait most of the time: side by side they share the wait, even on two cores.
+	_ = flag.Set("test.parallel", "8")
+	if testing.Short() {
+		fmt.Println("test/e2e: skipped with -short")
+		return
+	}
+	if err := installed(); err != nil {
+		fmt.Fprintf(os.Stderr, "test/e2e: %v\n", err)
+		os.Exit(1)
+	}
+	bin, err := os.MkdirTemp("", "pitot-e2e-")
+	if err == nil {
+		built, err = build(bin)
+	}
+	status := 1
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "test/e2e: %v\n", err)
+	} else {
+		status = m.Run()
+	}
+	_ = os.RemoveAll(bin)
+	os.Exit(status)
+}
+
+// installed says which Debian packages are missing.
+func installed() error {
+	needs := []struct {
+		pkg   string
+		check []string
+	}{
+		{"python3-flask", []string{python, "-c", "import flask"}},
+		{"python3-prometheus-client", []string{python, "-c", "import prometheus_client"}},
+		{"gunicorn", []string{gunicorn, "--version"}},
+		{"redis-server", []string{"/usr/bin/redis-server", "--version"}},
+		{"prometheus-redis-exporter", []string{"/usr/bin/prometheus-redis-exporter", "--version"}},
+	}
+	var missing []string
+	for _, need := range needs {
+		if exec.Command(need.check[0], need.check[1:]...).Run() != nil {
+			missing = append(missing, need.pkg)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("these Debian packages are missing: %s; install them with `make deps`", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// build builds Pitot from the checkout, and once per version what runs beside it.
+func build(bin string) (programs, error) {
+	plane, err1 := testbin("plane")
+	prometheus, err2 := testbin("prometheus")
+	pitot := filepath.Join(bin, "pitot")
+	_, err3 := run("../..", "go", "build", "-o", pitot, "./cmd/pitot")
+	return programs{plane: plane, prometheus: prometheus, pitot: pitot}, errors.Join(err1, err2, err3)
+}
+
+func testbin(set string) (folder string, err error) {
+	out, err := run("../..", "hack/testbin.sh", set)
+	return strings.TrimSpace(out), err
+}
+
+// run runs a program in a folder, its progress on the test's standard error.
+func run(folder, name string, arguments ...string) (stdout string, err error) {
+	command := exec.Command(name, arguments...)
+	command.Dir, command.Stderr = folder, os.Stderr
+	command.Env = append(os.Environ(), "GOWORK=off")
+	out, err := command.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s %s: %w", name, strings.Join(arguments, " "), err)
+	}
+	return string(out), nil
+}
+
+// TestCluster runs every test of this module side by side in one cluster. They
+// share Pitot and nothing else: each has its own namespaces, and those that
+// stop a Prometheus or count its queries have their own.
+func TestCluster(t *testing.T) {
+	c := startCluster(t, built)
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *cluster)
+	}{
+		{"api", testAPI},
+		{"request rate", testRequestRate},
+		{"p95", testP95},
+		{"queue depth", testQueueDepth},
+		{"the larger of two metrics", testLargerOfTwo},
+		{"a hundred HPAs on one rule", testFleet},
+		{"Prometheus stops", testOutage},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.run(t, c)
+		})
+	}
+}

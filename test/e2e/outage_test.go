@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Without Prometheus nothing scales, the HPA says why, the APIs stay available,
+// and everything goes on when Prometheus is back.
+func testOutage(t *testing.T, c *cluster) {
+	c.openNamespace(t, "outage", "outage")
+	c.apply(t, "hpa-outage.yaml", nil)
+	load := c.startLoad("outage", "shop", fast, 17)
+	defer load.stop()
+	c.awaitReplicas(t, "outage", "shop", 2)
+	c.awaitScalingActive(t, corev1.ConditionTrue)
+
+	prometheus := c.prometheus["outage"]
+	steady := c.steady(t)
+	if err := prometheus.stop(); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitScalingActive(t, corev1.ConditionFalse, `"outage"`, "connection refused")
+	c.throughout(t, 20*time.Second, "without Prometheus nothing moves", steady)
+	c.awaitNamespaceCanGo(t)
+	c.throughout(t, time.Second, "nor has anything moved since", steady)
+
+	prometheus.start()
+	c.eventually(t, 30*time.Second, "Prometheus is back", prometheus.ready)
+	c.awaitScalingActive(t, corev1.ConditionTrue)
+	load.stop()
+	c.awaitReplicas(t, "outage", "shop", 1)
+}
+
+// steady returns a check that the Deployment is as it is now and that Pitot's
+// APIs are available. A Deployment's generation grows with every change of its spec.
+func (c *cluster) steady(t *testing.T) func(context.Context) error {
+	t.Helper()
+	deployments := c.client.AppsV1().Deployments("outage")
+	before, err := deployments.Get(c.ctx, "shop", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(ctx context.Context) error {
+		now, err := deployments.Get(ctx, "shop", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		if now.Generation != before.Generation {
+			return fmt.Errorf("the Deployment went from %d to %d replicas: %w",
+				*before.Spec.Replicas, *now.Spec.Replicas, c.describeHPA(ctx, "outage", "shop"))
+		}
+		return c.available(ctx)
+	}
+}
+
+// awaitScalingActive waits for the HPA's condition, with each of the words in its message.
+func (c *cluster) awaitScalingActive(t *testing.T, want corev1.ConditionStatus, words ...string) {
+	t.Helper()
+	what := fmt.Sprintf("ScalingActive is %s %q", want, words)
+	c.eventually(t, time.Minute, what, func(ctx context.Context) error {
+		hpa, err := c.hpa(ctx, "outage", "shop")
+		if err != nil {
+			return err
+		}
+		status, message := scalingActive(hpa)
+		if status != want {
+			return c.describeHPA(ctx, "outage", "shop")
+		}
+		for _, word := range words {
+			if !strings.Contains(message, word) {
+				return fmt.Errorf("%s does not say %s", message, word)
+			}
+		}
+		t.Logf("ScalingActive=%s %s", status, message)
+		return nil
+	})
+}
+
+// awaitNamespaceCanGo deletes a namespace: that asks every API of the cluster,
+// and one that is down holds it up for ever.
+func (c *cluster) awaitNamespaceCanGo(t *testing.T) {
+	t.Helper()
+	namespaces := c.client.CoreV1().Namespaces()
+	passing := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "passing"}}
+	if _, err := namespaces.Create(c.ctx, passing, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := namespaces.Delete(c.ctx, "passing", metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually(t, 30*time.Second, "a deleted namespace is gone", func(ctx context.Context) error {
+		namespace, err := namespaces.Get(ctx, "passing", metav1.GetOptions{})
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return err
+		}
+		return fmt.Errorf("conditions: %v", namespace.Status.Conditions)
+	})
+}
