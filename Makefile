@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION)
 
 # What the tests run beside Pitot, from Debian.
-DEBIAN_PACKAGES := gunicorn prometheus-redis-exporter python3-flask python3-prometheus-client redis-server shellcheck
+DEBIAN_PACKAGES := curl gunicorn prometheus-redis-exporter python3-flask python3-prometheus-client redis-server shellcheck
 
 # Every fuzz target, as package:name.
 FUZZ_TARGETS = $(shell grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' pkg | sed -E 's|^(.*)/[^/]+:func (Fuzz.*)|\1:\2|')

@@ -108,9 +108,11 @@ Begin with "pitot demo": it needs no cluster and no Prometheus.`,
   pitot check pitot.yaml              # is the configuration right?
   pitot query queue_depth -c pitot.yaml
   pitot serve -c pitot.yaml`,
+		SuggestionsMinimumDistance: 2,
+
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(env.Stdin)
@@ -130,6 +132,18 @@ Begin with "pitot demo": it needs no cluster and no Prometheus.`,
 		cmd.Args = usageArgs(cmd.Args)
 	}
 	return root
+}
+
+// noSuchCommand refuses arguments of pitot itself, with what may have been meant.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("unknown command %q", args[0])
+	if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
+		err = fmt.Errorf("%w (hint: did you mean %q?)", err, meant[0])
+	}
+	return err
 }
 
 // usageArgs makes a wrong number of arguments wrong usage.

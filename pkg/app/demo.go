@@ -334,7 +334,7 @@ func (o *demoOptions) show(ctx context.Context, env Env, api *server.Server, set
 func warmUp(ctx context.Context, reader *apiReader, signals []demoSignal, every time.Duration) {
 	for range 5 {
 		readings := reader.readAll(ctx, signals)
-		if !slices.ContainsFunc(readings, func(r signalReading) bool { return r.Error != "" }) {
+		if !slices.ContainsFunc(readings, func(r demoReading) bool { return r.Error != "" }) {
 			return
 		}
 		select {

@@ -46,8 +46,8 @@ func signalsOf(set *rule.Set, namespace string) []demoSignal {
 	return signals
 }
 
-// A signalReading is one value that the API served, or why it served none.
-type signalReading struct {
+// A demoReading is one value that the API served, or why it served none.
+type demoReading struct {
 	Metric     string  `json:"metric"`
 	Object     string  `json:"object,omitempty"` // "Pod/web-1", `queue="emails"`
 	Value      string  `json:"value,omitempty"`  // as an HPA reads it, such as "12345m"
@@ -71,8 +71,8 @@ func newAPIReader(base string, ca []byte) (*apiReader, error) {
 	return &apiReader{base: base, client: &http.Client{Transport: transport, Timeout: 5 * time.Second}}, nil
 }
 
-func (r *apiReader) readAll(ctx context.Context, signals []demoSignal) []signalReading {
-	var readings []signalReading
+func (r *apiReader) readAll(ctx context.Context, signals []demoSignal) []demoReading {
+	var readings []demoReading
 	for _, s := range signals {
 		readings = append(readings, r.read(ctx, s)...)
 	}
@@ -80,10 +80,10 @@ func (r *apiReader) readAll(ctx context.Context, signals []demoSignal) []signalR
 }
 
 // read returns at least one reading: its error, if there is nothing else.
-func (r *apiReader) read(ctx context.Context, s demoSignal) []signalReading {
+func (r *apiReader) read(ctx context.Context, s demoSignal) []demoReading {
 	body, err := r.get(ctx, s.path)
 	if err != nil {
-		return []signalReading{{Metric: s.metric, Error: err.Error()}}
+		return []demoReading{{Metric: s.metric, Error: err.Error()}}
 	}
 	decode := decodeCustom
 	if s.external {
@@ -91,7 +91,7 @@ func (r *apiReader) read(ctx context.Context, s demoSignal) []signalReading {
 	}
 	readings, err := decode(body, time.Now())
 	if err != nil {
-		return []signalReading{{Metric: s.metric, Error: err.Error()}}
+		return []demoReading{{Metric: s.metric, Error: err.Error()}}
 	}
 	return readings
 }
@@ -118,14 +118,14 @@ func (r *apiReader) get(ctx context.Context, path string) ([]byte, error) {
 	return nil, errors.New(answer.Status)
 }
 
-func decodeCustom(body []byte, now time.Time) ([]signalReading, error) {
+func decodeCustom(body []byte, now time.Time) ([]demoReading, error) {
 	var list custommetrics.MetricValueList
 	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, err
 	}
-	var readings []signalReading
+	var readings []demoReading
 	for _, item := range list.Items {
-		readings = append(readings, signalReading{
+		readings = append(readings, demoReading{
 			Metric:     item.Metric.Name,
 			Object:     item.DescribedObject.Kind + "/" + item.DescribedObject.Name,
 			Value:      item.Value.String(),
@@ -136,14 +136,14 @@ func decodeCustom(body []byte, now time.Time) ([]signalReading, error) {
 	return readings, nil
 }
 
-func decodeExternal(body []byte, now time.Time) ([]signalReading, error) {
+func decodeExternal(body []byte, now time.Time) ([]demoReading, error) {
 	var list externalmetrics.ExternalMetricValueList
 	if err := json.Unmarshal(body, &list); err != nil {
 		return nil, err
 	}
-	var readings []signalReading
+	var readings []demoReading
 	for _, item := range list.Items {
-		readings = append(readings, signalReading{
+		readings = append(readings, demoReading{
 			Metric:     item.MetricName,
 			Object:     seriesName(item.MetricLabels),
 			Value:      item.Value.String(),
@@ -183,11 +183,11 @@ func (d *display) begin(url, ca string, signals []demoSignal) {
 	fmt.Fprintln(w)
 }
 
-func (d *display) refresh(now time.Time, readings []signalReading) error {
+func (d *display) refresh(now time.Time, readings []demoReading) error {
 	if d.output == formatJSON {
 		return writeJSON(d.env.Stdout, struct {
-			Time     time.Time       `json:"time"`
-			Readings []signalReading `json:"readings"`
+			Time     time.Time     `json:"time"`
+			Readings []demoReading `json:"readings"`
 		}{now.UTC().Truncate(time.Millisecond), readings})
 	}
 	var text strings.Builder
@@ -201,7 +201,7 @@ func (d *display) refresh(now time.Time, readings []signalReading) error {
 	return err
 }
 
-func drawTable(now time.Time, readings []signalReading) string {
+func drawTable(now time.Time, readings []demoReading) string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "%s\tOBJECT\tVALUE\tAGE\n", now.Format("15:04:05"))

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestDemoIsUpInSecondsAndItsCurlLinesWork runs the demo as a user does, pastes
+// the lines that it prints into a shell, and compares what both say.
+func TestDemoIsUpInSecondsAndItsCurlLinesWork(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Fatal("curl is missing: make deps installs it")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	stdout, output := io.Pipe()
+	var stderr lockedBuffer
+	begun := time.Now()
+	done := make(chan int)
+	go func() {
+		code := Main(ctx, Env{Stdout: output, Stderr: &stderr, Getenv: os.Getenv}, []string{"demo", "-o", "json", "--every", "250ms"})
+		output.Close() //nolint:errcheck // a pipe's Close returns nil
+		done <- code
+	}()
+
+	lines := bufio.NewScanner(stdout)
+	if !lines.Scan() {
+		t.Fatalf("no line from the demo: %s", stderr.String())
+	}
+	t.Logf("first values after %s", time.Since(begun).Round(time.Millisecond))
+	metrics := map[string]bool{}
+	for _, r := range decodeLine(t, lines.Bytes()).Readings {
+		if r.Error != "" {
+			t.Errorf("%s: %s", r.Metric, r.Error)
+		}
+		metrics[r.Metric] = true
+	}
+	for _, want := range []string{"http_requests_per_second", "http_p95_seconds", "queue_depth"} {
+		if !metrics[want] {
+			t.Errorf("no reading of %s", want)
+		}
+	}
+	pasted := 0
+	for line := range strings.Lines(stderr.String()) {
+		command := strings.TrimSpace(line)
+		if !strings.HasPrefix(command, "curl ") {
+			continue
+		}
+		answer, err := exec.Command("sh", "-c", command).Output()
+		if err != nil || !bytes.Contains(answer, []byte(`"value":`)) {
+			t.Errorf("%s\n%v\n%s", command, err, answer)
+		}
+		pasted++
+	}
+	if pasted != 3 {
+		t.Errorf("%d curl lines, want one for each signal:\n%s", pasted, stderr.String())
+	}
+
+	cancel()
+	go func() { _, _ = io.Copy(io.Discard, stdout) }()
+	if code := <-done; code != exitFine {
+		t.Errorf("exit code %d: %s", code, stderr.String())
+	}
+}
+
+func TestDemoEndsByItself(t *testing.T) {
+	var stdout bytes.Buffer
+	code := Main(t.Context(), Env{Stdout: &stdout, Stderr: io.Discard, Getenv: os.Getenv}, []string{"demo", "--for", "3s", "--every", "200ms"})
+	if code != exitFine {
+		t.Errorf("exit code %d", code)
+	}
+	for _, want := range []string{"curl -s --cacert", "OBJECT", "Pod/web-1", "Deployment/web", `queue="emails"`} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("output lacks %q:\n%s", want, stdout.String())
+		}
+	}
+}
+
+func TestATableOnATerminalIsRedrawnInPlace(t *testing.T) {
+	var stdout bytes.Buffer
+	d := newDisplay(Env{Stdout: &stdout, Terminal: true}, formatText)
+	at := time.Date(2026, 11, 22, 20, 13, 7, 0, time.UTC)
+	readings := []demoReading{
+		{Metric: "load", Object: "Pod/web-1", Number: 12.3456, AgeSeconds: 1},
+		{Metric: "p95", Error: `metric "p95": no observation in the window`},
+	}
+	for range 2 {
+		if err := d.refresh(at, readings); err != nil {
+			t.Fatal(err)
+		}
+	}
+	table := "20:13:07  OBJECT     VALUE   AGE\n" +
+		"load      Pod/web-1  12.346  1s\n" +
+		"p95       -          -       no observation in the window\n\n"
+	if got, want := stdout.String(), table+"\x1b[4A\x1b[J"+table; got != want {
+		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+}
+
+func TestTheShopsLoadIsAWave(t *testing.T) {
+	for at, want := range map[time.Duration]string{0: "30.0", 15 * time.Second: "55.0", 45 * time.Second: "5.0", time.Minute: "30.0"} {
+		if got := fmt.Sprintf("%.1f", shopRPS(at)); got != want {
+			t.Errorf("load at %s is %s, want %s", at, got, want)
+		}
+	}
+}
+
+type demoLine struct {
+	Readings []demoReading `json:"readings"`
+}
+
+func decodeLine(t *testing.T, text []byte) demoLine {
+	t.Helper()
+	var line demoLine
+	if err := json.Unmarshal(text, &line); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+	return line
+}
+
+// A lockedBuffer is written by the demo while the test reads it.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
+}

@@ -1,0 +1,200 @@
+package app
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"sigs.k8s.io/yaml"
+
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
+)
+
+const repository = "../.."
+
+// A block is a fenced block of a page.
+type block struct {
+	page     string
+	language string
+	text     string
+}
+
+// documentation returns the fenced blocks of README.md and docs.
+func documentation(t *testing.T) []block {
+	t.Helper()
+	pages, err := filepath.Glob(repository + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages = append(pages, repository+"/README.md", repository+"/CONTRIBUTING.md")
+	fence := regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
+	var blocks []block
+	for _, page := range pages {
+		for _, match := range fence.FindAllStringSubmatch(readText(t, page), -1) {
+			blocks = append(blocks, block{page: filepath.Base(page), language: match[1], text: match[2]})
+		}
+	}
+	return blocks
+}
+
+func readText(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestDocumentationTranscripts runs each "$ pitot …" of a console block at the
+// top of the repository and compares its output.
+func TestDocumentationTranscripts(t *testing.T) {
+	blocks := documentation(t)
+	t.Chdir(repository)
+	ran := 0
+	for _, b := range blocks {
+		if b.language != "console" {
+			continue
+		}
+		for _, step := range strings.Split(b.text, "$ pitot ")[1:] {
+			line, want, _ := strings.Cut(step, "\n")
+			var out bytes.Buffer
+			Main(t.Context(), Env{Stdout: &out, Stderr: &out, Stdin: strings.NewReader(""), Getenv: os.Getenv}, strings.Fields(line))
+			if diff := cmp.Diff(want, out.String()); diff != "" {
+				t.Errorf("%s: pitot %s (-documented +printed)\n%s", b.page, line, diff)
+			}
+			ran++
+		}
+	}
+	if ran == 0 {
+		t.Error("no transcript found")
+	}
+}
+
+// TestDocumentationCommands parses each pitot command of a shell block: the
+// command and its flags exist.
+func TestDocumentationCommands(t *testing.T) {
+	ran := 0
+	for _, b := range documentation(t) {
+		if b.language != "sh" {
+			continue
+		}
+		for line := range strings.Lines(b.text) {
+			args, ok := strings.CutPrefix(strings.TrimPrefix(line, "bin/"), "pitot ")
+			if !ok {
+				continue
+			}
+			root := newRoot(Env{Stdout: io.Discard, Stderr: io.Discard})
+			cmd, rest, err := root.Find(strings.Fields(args))
+			if err == nil {
+				err = cmd.ParseFlags(rest)
+			}
+			if err == nil && cmd.Args != nil {
+				err = cmd.Args(cmd, cmd.Flags().Args())
+			}
+			if err != nil {
+				t.Errorf("%s: pitot %s: %v", b.page, args, err)
+			}
+			ran++
+		}
+	}
+	if ran == 0 {
+		t.Error("no command found")
+	}
+}
+
+// TestDocumentationMakeTargets finds each "make target" in the Makefile.
+func TestDocumentationMakeTargets(t *testing.T) {
+	makefile := readText(t, repository+"/Makefile")
+	pages, err := filepath.Glob(repository + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, repository+"/README.md", repository+"/CONTRIBUTING.md") {
+		for _, match := range regexp.MustCompile("(?m)(?:`|^ *)make ([a-z0-9-]+)").FindAllStringSubmatch(readText(t, page), -1) {
+			if !strings.Contains(makefile, "\n"+match[1]+":") {
+				t.Errorf("%s: make %s: no such target", filepath.Base(page), match[1])
+			}
+		}
+	}
+}
+
+// TestDocumentationConfigurations loads each whole configuration of a page.
+func TestDocumentationConfigurations(t *testing.T) {
+	ran := 0
+	for _, b := range documentation(t) {
+		if b.language != "yaml" || !strings.HasPrefix(b.text, "apiVersion: "+rule.APIVersion) {
+			continue
+		}
+		if _, err := rule.Load(rule.File{Name: b.page, Text: []byte(b.text)}); err != nil {
+			t.Error(err)
+		}
+		ran++
+	}
+	if ran == 0 {
+		t.Error("no configuration found")
+	}
+}
+
+// TestDocumentationLinks finds the file behind each relative link.
+func TestDocumentationLinks(t *testing.T) {
+	for _, page := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/configuration.md", "docs/no-number.md", "docs/testing.md"} {
+		for _, match := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readText(t, repository+"/"+page), -1) {
+			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(page), match[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
+	}
+}
+
+func TestReadmeShowsTheExample(t *testing.T) {
+	if !strings.Contains(readText(t, repository+"/README.md"), readText(t, repository+"/examples/pitot.yaml")) {
+		t.Error("README.md does not show examples/pitot.yaml as it is")
+	}
+}
+
+// TestExampleHPAsAreServed parses the example HPAs strictly and finds a rule for
+// each of their metrics, read as the HPA reads it.
+func TestExampleHPAsAreServed(t *testing.T) {
+	set, err := rule.Load(rule.File{Name: "pitot.yaml", Text: []byte(readText(t, repository+"/examples/pitot.yaml"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, document := range strings.Split(readText(t, repository+"/examples/hpa.yaml"), "\n---\n") {
+		var hpa autoscalingv2.HorizontalPodAutoscaler
+		if err := yaml.UnmarshalStrict([]byte(document), &hpa); err != nil {
+			t.Fatal(err)
+		}
+		for _, metric := range hpa.Spec.Metrics {
+			if name, ok := served(set, metric); !ok {
+				t.Errorf("HPA %s: no rule serves %s as %s", hpa.Name, name, metric.Type)
+			}
+		}
+	}
+}
+
+// served reports whether set has a rule for a metric of an HPA.
+func served(set *rule.Set, metric autoscalingv2.MetricSpec) (name string, ok bool) {
+	switch metric.Type {
+	case autoscalingv2.PodsMetricSourceType:
+		name = metric.Pods.Metric.Name
+		_, ok = set.Custom(name, rule.GroupResource{Resource: "pods"})
+	case autoscalingv2.ObjectMetricSourceType:
+		name = metric.Object.Metric.Name
+		of := map[string]rule.GroupResource{
+			"Deployment": {Group: "apps", Resource: "deployments"},
+			"Namespace":  {Resource: "namespaces"},
+		}[metric.Object.DescribedObject.Kind]
+		_, ok = set.Custom(name, of)
+	case autoscalingv2.ExternalMetricSourceType:
+		name = metric.External.Metric.Name
+		_, ok = set.External(name)
+	}
+	return name, ok
+}
