@@ -21,10 +21,10 @@ func withoutRetryAfter(next http.Handler) http.Handler {
 	})
 }
 
-// retryAfterRemover removes the header at the last moment before headers leave.
-// What else the underlying writer can do (flush, hijack) stays reachable:
-// WrapForHTTP1Or2 puts the old interfaces in front, Unwrap serves
-// http.ResponseController.
+// retryAfterRemover removes the header at the last moment before headers leave:
+// at WriteHeader, or at a Write or Flush that does without. What else the
+// underlying writer can do stays reachable: WrapForHTTP1Or2 puts http.Hijacker
+// in front where there is one, Unwrap serves http.ResponseController.
 type retryAfterRemover struct {
 	http.ResponseWriter
 }
@@ -35,8 +35,14 @@ func (w *retryAfterRemover) WriteHeader(code int) {
 }
 
 func (w *retryAfterRemover) Write(p []byte) (int, error) {
-	w.Header().Del(retryAfter) // a first Write sends the headers
+	w.Header().Del(retryAfter)
 	return w.ResponseWriter.Write(p)
+}
+
+// Flush implements http.Flusher. As there, that nothing was flushed is not told.
+func (w *retryAfterRemover) Flush() {
+	w.Header().Del(retryAfter)
+	_ = http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Unwrap returns the underlying writer.

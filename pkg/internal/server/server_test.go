@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"testing"
@@ -416,6 +417,24 @@ func TestOwnMetrics(t *testing.T) {
 		if !strings.Contains(body, name) {
 			t.Errorf("/metrics is without %s", name)
 		}
+	}
+}
+
+func TestStandaloneConnectionsAreReused(t *testing.T) {
+	srv := standalone(t, nil)
+	client, err := rest.HTTPClientFor(config(srv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reused := false
+	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { reused = c.Reused }}
+	for range 2 {
+		if err := readOnce(httptrace.WithClientTrace(t.Context(), trace), client, srv.URL()+benchPath); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !reused {
+		t.Error("the second request opened a connection of its own")
 	}
 }
 
