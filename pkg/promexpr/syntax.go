@@ -82,8 +82,7 @@ func newSyntaxError(text string, at posrange.Pos, format string, args ...any) *S
 	}
 }
 
-// inOrder sorts the problems by place and drops repetitions: the parser checks
-// some arguments twice.
+// inOrder sorts the problems by place.
 func (es SyntaxErrors) inOrder() SyntaxErrors {
 	slices.SortStableFunc(es, func(a, b *SyntaxError) int {
 		if a.Line != b.Line {
@@ -91,5 +90,5 @@ func (es SyntaxErrors) inOrder() SyntaxErrors {
 		}
 		return a.Column - b.Column
 	})
-	return slices.CompactFunc(es, func(a, b *SyntaxError) bool { return *a == *b })
+	return es
 }

@@ -15,14 +15,15 @@ func didYouMean(written string, names []string) string {
 }
 
 // closest returns the name with the fewest typing mistakes, the first one of
-// equals. There is none if a third of the letters or more would be wrong.
+// equals. One mistake may be in any word, more only in less than a third of the
+// letters.
 func closest(written string, names []string) (name string, ok bool) {
-	best := (max(len(written), 3) + 2) / 3
+	best := max(1, (len(written)-1)/3) + 1
 	for _, candidate := range slices.Sorted(slices.Values(names)) {
 		if candidate == written {
 			continue
 		}
-		if d := mistakes(strings.ToLower(written), strings.ToLower(candidate)); d < best || (d == best && !ok && d == 1) {
+		if d := mistakes(strings.ToLower(written), strings.ToLower(candidate)); d < best {
 			best, name, ok = d, candidate, true
 		}
 	}

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -32,7 +33,7 @@ func ParseGroupResource(text string) (GroupResource, error) {
 	case cause == "":
 		return gr, nil
 	case hint == "":
-		return GroupResource{}, fmt.Errorf("%s", cause)
+		return GroupResource{}, errors.New(cause)
 	}
 	return GroupResource{}, fmt.Errorf("%s (hint: %s)", cause, hint)
 }

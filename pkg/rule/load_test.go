@@ -159,6 +159,7 @@ func FuzzLoad(f *testing.F) {
 			}
 		}
 	}
+	f.Add([]byte("a\u2028b\r\u0085c: 1")) // YAML's other line breaks
 	f.Fuzz(func(t *testing.T, text []byte) {
 		file := File{Name: "fuzz.yaml", Text: text}
 		set, err := Load(file)

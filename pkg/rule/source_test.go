@@ -48,6 +48,8 @@ q: "x{\u00e4a"`},
 		{"another escape after the place", 1, 2, `
 q: "x{\u00e4a"
      ^`},
+		{"another line of a quoted text", 2, 2, `
+q: "x +\n rate(y)"`},
 		{"a plain text of two lines, in the first", 1, 5, `
 q: sum(x
        ^

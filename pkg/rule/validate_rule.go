@@ -1,0 +1,252 @@
+package rule
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
+)
+
+// A ruleCheck reports what is wrong with one rule.
+type ruleCheck struct {
+	*ruleConfig
+	reporter
+}
+
+// metricName is PromQL's. Of what fits into a segment of a URL's path, this is
+// the part that every HPA, kubectl --raw and PromQL can take without quoting.
+var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+
+func (c ruleCheck) name() {
+	switch {
+	case !c.metric.given:
+		c.report(c.at, `field "metric" is missing: every rule needs it`, "")
+	case c.metric.valid && !metricName.MatchString(c.metric.value):
+		c.report(c.metric.at, `field "metric": a name has letters, digits, "_" and ":", and begins with no digit`,
+			fmt.Sprintf("write %q", asMetricName(c.metric.value)))
+	}
+}
+
+// asMetricName replaces what a metric name cannot have.
+func asMetricName(text string) string {
+	name := regexp.MustCompile(`[^a-zA-Z0-9_:]+`).ReplaceAllString(text, "_")
+	if !metricName.MatchString(name) {
+		return "_" + name
+	}
+	return name
+}
+
+// fields reports the fields that the shape of the rule lacks or cannot have.
+func (c ruleCheck) fields() {
+	shape := c.shape()
+	if !c.typ.given {
+		c.report(c.at, `field "type" is missing: every rule needs it`, `write type: Pods, type: Object or type: External, as in the HPA`)
+	}
+	if shape == undecided {
+		c.undecided()
+		return
+	}
+	known := shapeFields[shape]
+	for _, f := range c.shaped() {
+		switch {
+		case !f.given && slices.Contains(known.needs, f.name):
+			c.report(c.at, fmt.Sprintf("field %q is missing: %s needs it", f.name, shape), "")
+		case f.given && !slices.Contains(known.needs, f.name) && !slices.Contains(known.may, f.name):
+			c.report(f.at, fmt.Sprintf("field %q does not belong to %s", f.name, shape), strayHint(shape, f.name))
+		}
+	}
+}
+
+// undecided reports an Object rule that does not say how a sample becomes the
+// value of an object.
+func (c ruleCheck) undecided() {
+	if c.typ.value != TypeObject {
+		return
+	}
+	if !c.of.given {
+		c.report(c.at, `field "of" is missing: an Object rule needs it`, `name the kind of object, as in of: deployments.apps`)
+		return
+	}
+	if !c.of.valid {
+		return
+	}
+	const cause = "the rule does not say how its samples make the value of an object"
+	if c.of.value.mayOwnPods() {
+		c.report(c.at, cause, "add aggregate: sum, max or avg over the object's pods, or quantile and buckets, or the objectLabel with the object's name")
+		return
+	}
+	c.report(c.at, cause, fmt.Sprintf("add the label with the object's name, as in objectLabel: %s", c.of.value.singular()))
+}
+
+// strayHint says where a field belongs that a shape does not have.
+func strayHint(s shape, name string) string {
+	switch {
+	case name == "query" && s == ofQuantile:
+		return `the expression of a quantile is in "buckets"`
+	case name == "scope":
+		return "the namespace of the object decides; a scope is for External rules"
+	case name == "onIdle":
+		return "only a quantile can be idle"
+	case s == ofPods:
+		return "a Pods metric is one value for each pod; a value for the workload needs type: Object with of: deployments.apps"
+	case s == ofExternal:
+		return "an External metric has no object; a value for an object needs type: Object"
+	}
+	return ""
+}
+
+// numbers checks the quantile.
+func (c ruleCheck) numbers() {
+	q := c.quantile.value
+	if !c.quantile.valid || (q > 0 && q < 1) {
+		return
+	}
+	hint := ""
+	if q > 1 && q < 100 {
+		hint = fmt.Sprintf("did you mean %.6g?", q/100)
+	}
+	c.report(c.quantile.at, fmt.Sprintf(`field "quantile": %g is not between 0 and 1`, q), hint)
+}
+
+// ownership refuses to aggregate over the pods of a kind that has none.
+func (c ruleCheck) ownership() {
+	shape, of := c.shape(), c.of.value
+	if !c.of.valid || (shape != ofAggregate && shape != ofQuantile) {
+		return
+	}
+	switch {
+	case of == pods:
+		c.report(c.of.at, "a pod owns no pods to aggregate over", "a value for each pod is type: Pods")
+	case of == namespaces:
+		c.report(c.of.at, "namespaces are no workload with pods to aggregate over", "aggregate in the query: sum by (namespace) (...)")
+	case !of.mayOwnPods():
+		c.report(c.of.at, fmt.Sprintf("%s own no pods to aggregate over", of),
+			fmt.Sprintf("give the label with the object's name instead, as in objectLabel: %s", of.singular()))
+	}
+}
+
+// object refuses a label that cannot hold the object's name.
+func (c ruleCheck) object() {
+	shape := c.shape()
+	if !c.objectLabel.given || !c.objectLabel.valid || (shape != ofObject && shape != ofNamespaces) {
+		return
+	}
+	label, cause, hint := c.objectLabel.value, "", ""
+	switch {
+	case !labelName.MatchString(label):
+		cause = fmt.Sprintf("%q is not a label name", label)
+	case shape == ofNamespaces && label != "namespace":
+		cause, hint = fmt.Sprintf(`the label with a namespace's name is "namespace", not %q`, label), "leave objectLabel out"
+	case shape == ofObject && label == "namespace":
+		cause = fmt.Sprintf("%q is the object's namespace, not its name", label)
+		hint = fmt.Sprintf("name another label, as in objectLabel: %s", c.of.value.singular())
+	default:
+		return
+	}
+	c.report(c.objectLabel.at, `field "objectLabel": `+cause, hint)
+}
+
+// labels reports labels that the result lacks, judging by the expression.
+func (c ruleCheck) labels() {
+	name, expr := c.expr()
+	if !expr.valid {
+		return
+	}
+	carried := expr.value.Labels()
+	required := c.requiredLabels()
+	for _, label := range required {
+		if !carried.Has(label) {
+			c.report(expr.at, fmt.Sprintf("field %q: the result cannot have the label %q; it can have %s", name, label, carried),
+				c.labelHint(label, required, expr.value))
+		}
+	}
+}
+
+// labelHint says how the result gets a label: put right a name that looks like
+// it, or else group by it.
+func (c ruleCheck) labelHint(label string, required []string, expr *promexpr.Expr) string {
+	names, _ := expr.Labels().Names()
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(required, name) })
+	if name, ok := closest(label, names); ok {
+		return fmt.Sprintf("did you mean %q where the expression says %q?", label, name)
+	}
+	if c.shape() == ofExternal {
+		return "group by namespace, or write scope: cluster to answer every namespace with all of it"
+	}
+	return fmt.Sprintf("group by (%s)", strings.Join(required, ", "))
+}
+
+// selectableLabel is a label of PromQL that an HPA can name as well: the keys of
+// its selectors begin and end with a letter or digit and have 63 characters.
+var selectableLabel = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9_]{0,61}[a-zA-Z0-9])?$`)
+
+// selection checks the selectable labels.
+func (c ruleCheck) selection() {
+	seen := map[string]bool{}
+	for _, f := range c.selectable {
+		if !f.valid {
+			continue
+		}
+		switch {
+		case f.value == "namespace" || f.value == "pod" || f.value == "le":
+			c.report(f.at, fmt.Sprintf(`field "selectable": %q is not for selection`, f.value), "Pitot itself decides by namespace, pod and le")
+		case f.value == c.objectLabel.value:
+			c.report(f.at, fmt.Sprintf(`field "selectable": %q is not for selection`, f.value), "it is the objectLabel: the name of the object decides")
+		case !selectableLabel.MatchString(f.value):
+			c.report(f.at, fmt.Sprintf(`field "selectable": %q is not a label that an HPA can select by`, f.value), `use letters, digits and "_" within`)
+		case seen[f.value]:
+			c.report(f.at, fmt.Sprintf(`field "selectable": %q is given twice`, f.value), "")
+		}
+		seen[f.value] = true
+	}
+}
+
+var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+
+// reference checks the rule's backend. Without any backend the reference says
+// nothing that the lack of backends does not.
+func (c ruleCheck) reference(backends []backendConfig) {
+	var names []string
+	for _, b := range backends {
+		if !b.name.valid {
+			return
+		}
+		names = append(names, b.name.value)
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	switch {
+	case len(names) == 0:
+	case !c.ruleConfig.backend.given && len(names) > 1:
+		c.report(c.at, `field "backend" is missing: there is more than one`, "name "+quotedList(names))
+	case c.ruleConfig.backend.valid && !slices.Contains(names, c.ruleConfig.backend.value):
+		c.report(c.ruleConfig.backend.at, fmt.Sprintf(`field "backend": there is no backend %q`, c.ruleConfig.backend.value), didYouMean(c.ruleConfig.backend.value, names))
+	}
+}
+
+// uniqueness reports a rule that answers to the same question as an earlier one.
+func (c ruleCheck) uniqueness(taken map[key]*ruleConfig) {
+	if !c.metric.valid || !c.typ.valid || !c.of.valid {
+		return
+	}
+	compiled := c.compile()
+	for _, k := range compiled.keys() {
+		if first, repeated := taken[k]; repeated {
+			c.report(c.at, fmt.Sprintf("%s is already defined at %s", k, first.at), "")
+			return
+		}
+	}
+	for _, k := range compiled.keys() {
+		taken[k] = c.ruleConfig
+	}
+}
+
+// String says what is asked for, in a message.
+func (k key) String() string {
+	if k.external {
+		return fmt.Sprintf("the External metric %q", k.metric)
+	}
+	return fmt.Sprintf("the metric %q of %s", k.metric, k.of)
+}
