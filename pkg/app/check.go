@@ -88,7 +88,7 @@ func report(set *rule.Set, problems rule.Problems) checkReport {
 	r := checkReport{Valid: len(problems) == 0, Rules: []checkedRule{}, Problems: []checkProblem{}}
 	for _, p := range problems {
 		r.Problems = append(r.Problems, checkProblem{
-			File: p.Position.File, Line: p.Position.Line, Column: p.Position.Column,
+			File: p.File, Line: p.Line, Column: p.Column,
 			Rule: p.Rule, Cause: p.Cause, Hint: p.Hint,
 		})
 	}

@@ -97,7 +97,7 @@ func (o *queryOptions) run(ctx context.Context, env Env, metric string) error {
 	store := snapshot.NewStore(snapshot.Options{Backends: queriers, FirstWait: o.timeout, QueryTimeout: o.timeout})
 	defer store.Close()
 	reader := provider.Reader{Store: store}
-	if slices.ContainsFunc(rules, needsPods) {
+	if slices.ContainsFunc(rules, (*rule.Rule).OverPods) {
 		index, stop, err := o.podIndex(ctx)
 		if err != nil {
 			return fmt.Errorf("metric %q is computed over the pods of %s, so it needs a cluster: %w", metric, rules[0].Of, err)
@@ -124,9 +124,6 @@ func rulesOf(set *rule.Set, metric string) ([]*rule.Rule, error) {
 	}
 	return rules, nil
 }
-
-// needsPods reports whether a rule is computed over the pods of a workload.
-func needsPods(r *rule.Rule) bool { return r.Aggregate != "" || r.Buckets != nil }
 
 func (o *queryOptions) evaluate(ctx context.Context, env Env, reader *provider.Reader, rules []*rule.Rule, selector labels.Selector) error {
 	missing := false

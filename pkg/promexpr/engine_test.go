@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promdb"
@@ -100,7 +101,7 @@ func fill(t *testing.T, db *promdb.DB, metrics []string, seed uint64, now time.T
 			continue
 		}
 		for range 1 + draw(8) {
-			series := labels.NewBuilder(labels.FromStrings(labels.MetricName, metric))
+			series := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, metric))
 			for _, name := range []string{"namespace", "pod", "job"} {
 				if v := draw(4); v > 0 {
 					series.Set(name, string(rune('a'+v-1)))

@@ -3,6 +3,7 @@ package promexpr
 import (
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -114,9 +115,9 @@ func (e effect) labels(args parser.Expressions) LabelSet {
 	case sameSeries:
 		return seriesLabels(args)
 	case otherQuantity:
-		return seriesLabels(args).minus(labels.MetricName)
+		return seriesLabels(args).minus(model.MetricNameLabel)
 	case foldedBuckets:
-		return seriesLabels(args).minus(labels.MetricName, labels.BucketLabel)
+		return seriesLabels(args).minus(model.MetricNameLabel, labels.BucketLabel)
 	case absence:
 		return fixedLabels(args[0])
 	case relabelled:
@@ -158,5 +159,5 @@ func fixedLabels(arg parser.Expr) LabelSet {
 			once = append(once, m.Name)
 		}
 	}
-	return selectorLabels(selector).intersect(onlyLabels(once...)).minus(again...).minus(labels.MetricName)
+	return selectorLabels(selector).intersect(onlyLabels(once...)).minus(again...).minus(model.MetricNameLabel)
 }

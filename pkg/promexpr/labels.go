@@ -3,6 +3,7 @@ package promexpr
 import (
 	"fmt"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -38,7 +39,7 @@ func resultLabels(node parser.Expr) LabelSet {
 
 func negationLabels(n *parser.UnaryExpr) LabelSet {
 	if n.Op == parser.SUB {
-		return resultLabels(n.Expr).minus(labels.MetricName)
+		return resultLabels(n.Expr).minus(model.MetricNameLabel)
 	}
 	return resultLabels(n.Expr)
 }
@@ -61,7 +62,7 @@ func aggregationLabels(n *parser.AggregateExpr) LabelSet {
 	}
 	var group LabelSet
 	if n.Without {
-		group = inner.minus(n.Grouping...).minus(labels.MetricName)
+		group = inner.minus(n.Grouping...).minus(model.MetricNameLabel)
 	} else {
 		group = inner.intersect(onlyLabels(n.Grouping...))
 	}
@@ -108,7 +109,7 @@ func joinLabels(n *parser.BinaryExpr, left, right LabelSet) LabelSet {
 func matched(side, other LabelSet, matching *parser.VectorMatching) LabelSet {
 	equal := onlyLabels(matching.MatchingLabels...)
 	if !matching.On {
-		equal = allLabelsBut(matching.MatchingLabels...).minus(labels.MetricName)
+		equal = allLabelsBut(matching.MatchingLabels...).minus(model.MetricNameLabel)
 	}
 	return side.intersect(other.union(equal.complement()))
 }
@@ -118,10 +119,10 @@ func matched(side, other LabelSet, matching *parser.VectorMatching) LabelSet {
 func droppedBy(n *parser.BinaryExpr) []string {
 	switch n.Op {
 	case parser.ADD, parser.SUB, parser.MUL, parser.DIV, parser.MOD, parser.POW, parser.ATAN2:
-		return []string{labels.MetricName}
+		return []string{model.MetricNameLabel}
 	}
 	if n.ReturnBool {
-		return []string{labels.MetricName}
+		return []string{model.MetricNameLabel}
 	}
 	return nil
 }

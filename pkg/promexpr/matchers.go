@@ -3,6 +3,7 @@ package promexpr
 import (
 	"fmt"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -80,7 +81,7 @@ func narrowSelector(n *parser.VectorSelector, matchers []*labels.Matcher) *parse
 		if has(c.LabelMatchers, m) {
 			continue
 		}
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			// A name before the braces excludes another one within them, so
 			// the name moves inside: its matcher is in the list already.
 			c.Name = ""

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/promql/parser/posrange"
@@ -229,7 +230,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzWithMatchers(f *testing.F) {
 	for i, text := range corpus {
-		name := [...]string{"namespace", "pod", "a", labels.MetricName, "http.route"}[i%5]
+		name := [...]string{"namespace", "pod", "a", model.MetricNameLabel, "http.route"}[i%5]
 		f.Add(text, byte(i), name, "api")
 	}
 	f.Fuzz(func(t *testing.T, text string, kind byte, name, value string) {

@@ -20,9 +20,9 @@ type NotSelectableError struct {
 // Error names the label and those that are allowed.
 func (e *NotSelectableError) Error() string {
 	if len(e.Selectable) == 0 {
-		return fmt.Sprintf("metric %q: label %q is not selectable: the rule allows no metric selector", e.Metric, e.Label)
+		return fmt.Sprintf("label %q is not selectable: the rule allows no metric selector", e.Label)
 	}
-	return fmt.Sprintf("metric %q: label %q is not selectable: the rule allows %s", e.Metric, e.Label, quotedList(e.Selectable))
+	return fmt.Sprintf("label %q is not selectable: the rule allows %s", e.Label, quotedList(e.Selectable))
 }
 
 // Narrow applies a metric selector. It returns the expression to ask, and the

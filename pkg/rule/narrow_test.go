@@ -41,8 +41,8 @@ func TestNarrow(t *testing.T) {
 		{"a quantile is injected", p95, `handler!~"/metrics|/healthz"`, `sum by (namespace, pod, le) (rate(seconds_bucket{handler!~"/metrics|/healthz"}[2m]))`, ``, ``},
 		{"both sides of a ratio are injected", ratio, `handler="/a"`,
 			`sum by (namespace, pod) (rate(errors_total{handler="/a"}[2m])) / sum by (namespace, pod) (rate(requests_total{handler="/a"}[2m]))`, ``, ``},
-		{"another label is refused", queue, `queue="a",tenant="b"`, ``, ``, `metric "m": label "tenant" is not selectable: the rule allows "queue" or "vhost"`},
-		{"any label is refused without selectable", fixed, `queue="a"`, ``, ``, `metric "m": label "queue" is not selectable: the rule allows no metric selector`},
+		{"another label is refused", queue, `queue="a",tenant="b"`, ``, ``, `label "tenant" is not selectable: the rule allows "queue" or "vhost"`},
+		{"any label is refused without selectable", fixed, `queue="a"`, ``, ``, `label "queue" is not selectable: the rule allows no metric selector`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			expr, filter, err := loadRule(t, c.rule).Narrow(parseSelector(t, c.selector))

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	stderrors "errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -150,10 +151,13 @@ rules:
 `, c.quantile), c.pods...)
 	value, err := p.GetMetricByName(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}, custom("deployments", "apps", "p"), nil)
 	if err != nil {
-		status := errors.ReasonForError(err)
-		state := err.(errors.APIStatus).Status().Details.Causes[0].Type //nolint:errorlint // every error of a Provider is a Status itself
+		var known errors.APIStatus
+		if !stderrors.As(err, &known) {
+			return "", err
+		}
+		state := known.Status().Details.Causes[0].Type
 		if !math.IsNaN(want) && !c.nan {
-			return "", fmt.Errorf("PromQL says %g, Pitot has no number: %s %w", want, status, err)
+			return "", fmt.Errorf("PromQL says %g, Pitot has no number: %w", want, err)
 		}
 		return string(state), nil
 	}

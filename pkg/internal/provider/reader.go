@@ -131,7 +131,7 @@ func (rd *Reader) everything(q *question, namespace string) ([]reading.Reading, 
 		return q.series(namespace), nil
 	}
 	names := namesIn(q.groups(), namespace)
-	if q.overPods() {
+	if q.rule.OverPods() {
 		var err error
 		if names, err = rd.names(q, namespace, labels.Everything()); err != nil {
 			return nil, err
@@ -176,9 +176,6 @@ func (q *question) answer(readings ...reading.Reading) Answer {
 func (q *question) groups() instant.Groups {
 	return q.snap.Group(reading.NamespaceLabel, q.label())
 }
-
-// overPods reports whether the rule is computed over the pods of a workload.
-func (q *question) overPods() bool { return q.rule.Aggregate != "" || q.rule.Buckets != nil }
 
 // label is the label of the result that names its objects.
 func (q *question) label() string {

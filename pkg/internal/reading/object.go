@@ -3,6 +3,7 @@ package reading
 import (
 	"fmt"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
@@ -74,11 +75,13 @@ func Series(samples []instant.Sample, filter []*labels.Matcher) []Reading {
 	var readings []Reading
 	for _, s := range matching(samples, filter) {
 		r := judge(instant.Object{Namespace: s.Labels.Get(NamespaceLabel)}, s.Value)
-		r.Series = s.Labels.DropMetricName()
+		r.Series = s.Labels.DropReserved(isMetricName)
 		readings = append(readings, r)
 	}
 	return readings
 }
+
+func isMetricName(label string) bool { return label == model.MetricNameLabel }
 
 // Total reads an External rule as one value of a Namespace: the sum of its
 // series, as the HPA itself sums the items of an external metric.
