@@ -44,10 +44,7 @@ type Total struct {
 
 // Add adds one value.
 func (t *Total) Add(v float64) {
-	if !t.some {
-		*t = Total{some: true, sum: v}
-		return
-	}
+	t.some = true
 	t.sum, t.compensation = kahansum.Inc(v, t.sum, t.compensation)
 }
 

@@ -144,7 +144,7 @@ func (db *DB) Query(ctx context.Context, expr string, at time.Time) (instant.Vec
 	defer query.Close()
 	result := query.Exec(ctx)
 	if result.Err != nil {
-		return instant.Vector{}, queryError(ctx, result.Err)
+		return instant.Vector{}, queryError(result.Err)
 	}
 	samples, err := instantSamples(result.Value)
 	if err != nil {
@@ -155,15 +155,14 @@ func (db *DB) Query(ctx context.Context, expr string, at time.Time) (instant.Vec
 	return instant.Vector{At: at, Samples: samples, Warnings: warnings}, nil
 }
 
-// queryError makes ctx's end recognizable: the engine reports it in types of its own.
-func queryError(ctx context.Context, err error) error {
+// queryError makes the end of a context recognizable: the engine reports it in
+// types of its own.
+func queryError(err error) error {
 	var (
 		timedOut promql.ErrQueryTimeout
 		canceled promql.ErrQueryCanceled
 	)
 	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("%w: %w", err, ctx.Err())
 	case errors.As(err, &timedOut):
 		return fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
 	case errors.As(err, &canceled):

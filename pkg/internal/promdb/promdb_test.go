@@ -97,6 +97,11 @@ func TestQuery(t *testing.T) {
 		{"a remark is no warning", `rate(short[1m])`, 60 * time.Second, `{pod="a"} 0`},
 		{"a warning is one", `quantile(2, short)`, 60 * time.Second,
 			"{} +Inf\nPromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"},
+		{"warnings come in order", `quantile(5, short) + quantile(4, short) + quantile(3, short) + quantile(2, short)`, 60 * time.Second,
+			"{} +Inf\nPromQL warning: quantile value should be between 0 and 1, got 2 (1:70)" +
+				"\nPromQL warning: quantile value should be between 0 and 1, got 3 (1:48)" +
+				"\nPromQL warning: quantile value should be between 0 and 1, got 4 (1:26)" +
+				"\nPromQL warning: quantile value should be between 0 and 1, got 5 (1:10)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			v, err := db.Query(t.Context(), tc.expr, t0.Add(tc.at))

@@ -54,7 +54,7 @@ func TestRunScrapesAndEndsSeries(t *testing.T) {
 	pages := []string{
 		0: "x{path=\"/a\"} 1\nx{path=\"/b\"} 1\n",
 		1: "x{path=\"/a\"} 2\n",
-		2: "broken",
+		2: "x{path=\"/a\"} 3\nbroken",
 		3: "x{path=\"/a\"} 4\nx{path=\"/b\"} 4\n",
 		4: "500",
 		5: "hangs",
@@ -64,7 +64,7 @@ func TestRunScrapesAndEndsSeries(t *testing.T) {
 	want := []string{
 		"up 1, samples 2, x: /a=1 /b=1",
 		"up 1, samples 1, x: /a=2",
-		"up 0, samples 0, x: ",
+		"up 0, samples 1, x: ",
 		"up 1, samples 2, x: /a=4 /b=4",
 		"up 0, samples 0, x: ",
 		"up 0, samples 0, x: ",
@@ -122,6 +122,25 @@ func TestRunScrapesAndEndsSeries(t *testing.T) {
 		}
 		if got := observed(t, db, `up`, time.Now()); got != "=1" {
 			t.Errorf("until the end up is %q, want =1", got)
+		}
+	})
+}
+
+func TestSeriesThatThePageDatesComeAndGoWithoutMarkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := New(Options{})
+		body := fmt.Sprintf("x{path=\"/dated\"} 1 %d\nx{path=\"/undated\"} 1\n", time.Now().UnixMilli())
+		client := &http.Client{Transport: fakePage(func(*http.Request) (*http.Response, error) { return answer(200, body) })}
+		s, err := NewScraper(db, ScrapeOptions{Client: client}, Target{URL: "http://a/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Scrape(t.Context())
+		time.Sleep(time.Second)
+		body = ""
+		s.Scrape(t.Context())
+		if got := observed(t, db, "x", time.Now()); got != "/dated=1" {
+			t.Errorf("after both left the page there is %s, want /dated=1", got)
 		}
 	})
 }
