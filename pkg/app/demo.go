@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -92,6 +94,9 @@ func (o *demoOptions) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
+	// The terminal may be closed with the demo in it.
+	ctx, ignore := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer ignore()
 	if o.length > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.length)

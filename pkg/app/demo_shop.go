@@ -25,10 +25,10 @@ const (
 	shopWorkload  = "web"
 	shopQueue     = "emails"
 
-	shopThreads     = 4                     // per pod; more requests wait
-	shopServiceTime = 60 * time.Millisecond // of one request, on average
-	shopEmailChance = 0.5                   // that a request queues an e-mail
-	shopEmailsPerS  = 10.0                  // that the workers send
+	shopThreads     = 4                      // per pod; more requests wait
+	shopServiceTime = 120 * time.Millisecond // of one request, on average: at the wave's top, requests wait
+	shopEmailChance = 0.5                    // that a request queues an e-mail
+	shopEmailsPerS  = 15.0                   // that the workers send: what the mean load queues
 
 	shopPeriod  = time.Minute // of the load's wave
 	shopMeanRPS = 30.0

@@ -194,20 +194,28 @@ func (d *display) refresh(now time.Time, readings []demoReading) error {
 	if d.env.Terminal && d.drawn > 0 {
 		fmt.Fprintf(&text, "\x1b[%dA\x1b[J", d.drawn) // up, and erase below
 	}
-	table := drawTable(now, readings)
+	table := drawTable(now, readings, d.env.Terminal)
 	text.WriteString(table)
 	d.drawn = strings.Count(table, "\n")
 	_, err := io.WriteString(d.env.Stdout, text.String())
 	return err
 }
 
-func drawTable(now time.Time, readings []demoReading) string {
+// widestCause keeps a line of the table from wrapping on a terminal, where it
+// could not be redrawn in place.
+const widestCause = 48
+
+func drawTable(now time.Time, readings []demoReading, terminal bool) string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(table, "%s\tOBJECT\tVALUE\tAGE\n", now.Format("15:04:05"))
 	for _, r := range readings {
 		if r.Error != "" {
-			fmt.Fprintf(table, "%s\t-\t-\t%s\n", r.Metric, strings.TrimPrefix(r.Error, fmt.Sprintf("metric %q: ", r.Metric)))
+			cause := strings.TrimPrefix(r.Error, fmt.Sprintf("metric %q: ", r.Metric))
+			if runes := []rune(cause); terminal && len(runes) > widestCause {
+				cause = string(runes[:widestCause-1]) + "…"
+			}
+			fmt.Fprintf(table, "%s\t-\t-\t%s\n", r.Metric, cause)
 			continue
 		}
 		fmt.Fprintf(table, "%s\t%s\t%s\t%gs\n", r.Metric, r.Object, plain(r.Number), r.AgeSeconds)
