@@ -67,7 +67,7 @@ func zip(body string) []byte {
 }
 
 // wantError checks what holds for every error, and its kind and text.
-func wantError(t *testing.T, v instant.Vector, err error, kind Kind, says string) *Error {
+func wantError(t *testing.T, v instant.Vector, err error, kind Kind, says string) Error {
 	t.Helper()
 	e, ok := errors.AsType[*Error](err)
 	if !ok {
@@ -88,7 +88,7 @@ func wantError(t *testing.T, v instant.Vector, err error, kind Kind, says string
 	if got := errors.Is(err, context.Canceled); got != (kind == Canceled) {
 		t.Errorf("is context.Canceled: %v", got)
 	}
-	return e
+	return *e
 }
 
 func TestQuery(t *testing.T) {

@@ -98,9 +98,9 @@ func TestQuery(t *testing.T) {
 		{"a warning is one", `quantile(2, short)`, 60 * time.Second,
 			"{} +Inf\nPromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"},
 		{"warnings come in order", `quantile(5, short) + quantile(4, short) + quantile(3, short) + quantile(2, short)`, 60 * time.Second,
-			"{} +Inf\nPromQL warning: quantile value should be between 0 and 1, got 2 (1:70)" +
-				"\nPromQL warning: quantile value should be between 0 and 1, got 3 (1:48)" +
-				"\nPromQL warning: quantile value should be between 0 and 1, got 4 (1:26)" +
+			"{} +Inf\nPromQL warning: quantile value should be between 0 and 1, got 2 (1:73)" +
+				"\nPromQL warning: quantile value should be between 0 and 1, got 3 (1:52)" +
+				"\nPromQL warning: quantile value should be between 0 and 1, got 4 (1:31)" +
 				"\nPromQL warning: quantile value should be between 0 and 1, got 5 (1:10)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
