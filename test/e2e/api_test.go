@@ -38,7 +38,8 @@ func testAPI(t *testing.T, c *cluster) {
 	t.Run("authorization", func(t *testing.T) { testAuthorization(t, c) })
 }
 
-// openPage makes the objects of testdata/api.yaml with known rates.
+// openPage makes the objects of testdata/api.yaml with known rates, and waits
+// until Prometheus knows these.
 func (c *cluster) openPage(t *testing.T) {
 	t.Helper()
 	rates := map[string]float64{"front-1": 5, "front-2": 7, "back-1": 11}
@@ -59,6 +60,13 @@ func (c *cluster) openPage(t *testing.T) {
 		c.page.set("api", pods.Items[0].Name, 2)
 		c.page.set("api", pods.Items[1].Name, 3)
 		return nil
+	})
+	c.eventually(t, time.Minute, "the window is full of the page's rates", func(ctx context.Context) error {
+		got, err := c.read(ctx, v1beta1+"metrics/page_requests")
+		if err == nil && !strings.HasSuffix(got, "= 28") {
+			err = errors.New(got)
+		}
+		return err
 	})
 }
 
@@ -92,9 +100,8 @@ func testReads(t *testing.T, c *cluster) {
 			`{"name":"front-1","namespace":"api"} page_requests = 5` + "\n" + `{"name":"front-2","namespace":"api"} page_requests = 7`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			// A pod that Prometheus has known for less than a window is near
-			// its rate only.
-			c.eventually(t, 30*time.Second, "GET "+test.path, func(ctx context.Context) error {
+			// A scrape that came late puts a rate off for a moment.
+			c.eventually(t, 5*time.Second, "GET "+test.path, func(ctx context.Context) error {
 				got, err := c.read(ctx, test.path)
 				if err != nil {
 					return err
