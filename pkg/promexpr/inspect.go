@@ -12,7 +12,7 @@ import (
 // resultLabels and narrow know, so neither can meet a stranger when a
 // request arrives.
 func inspect(root parser.Expr, text string) SyntaxErrors {
-	in := &inspection{text: text}
+	in := &inspection{text: text, steps: 1}
 	switch t := root.Type(); t {
 	case parser.ValueTypeVector, parser.ValueTypeScalar:
 	default:
@@ -25,7 +25,16 @@ func inspect(root parser.Expr, text string) SyntaxErrors {
 type inspection struct {
 	text     string
 	problems SyntaxErrors
+	steps    float64 // how often one evaluation evaluates the node being visited
 }
+
+// maxSteps bounds how often a subquery evaluates its expression: as often as
+// Prometheus lets a range query. It sets no bound for subqueries itself, and one
+// of a million steps can take the server down.
+const maxSteps = 11000
+
+// defaultStep stands for the server's evaluation interval, which is its own.
+const defaultStep = time.Minute
 
 func (in *inspection) refuse(node parser.Node, format string, args ...any) {
 	in.problems = append(in.problems, newSyntaxError(in.text, node.PositionRange().Start, format, args...))
@@ -69,7 +78,17 @@ func (in *inspection) subquery(n *parser.SubqueryExpr) {
 	in.duration(n, "step", n.Step, n.StepExpr)
 	in.duration(n, "offset", n.OriginalOffset, n.OriginalOffsetExpr)
 	in.time(n, n.Timestamp)
+	step := n.Step
+	if step <= 0 {
+		step = defaultStep
+	}
+	outer := in.steps
+	in.steps *= max(1, n.Range.Seconds()/step.Seconds())
+	if outer <= maxSteps && in.steps > maxSteps {
+		in.refuse(n, "the subquery evaluates its expression %.0f times, and %d is the most: use a longer step or a shorter range", in.steps, maxSteps)
+	}
 	in.visit(n.Expr)
+	in.steps = outer
 }
 
 func (in *inspection) aggregation(n *parser.AggregateExpr) {

@@ -44,8 +44,9 @@ type Expr struct {
 // Beyond what is no PromQL, Parse refuses: range vectors and strings, which are
 // no answer to an instant query that an autoscaler can use; a fixed time after
 // @, whose value never changes (@ start() and @ end() are fine); durations that
-// are computed or finer than a millisecond; and what is experimental in
-// Prometheus, since a server answers it only behind a flag.
+// are computed or finer than a millisecond; subqueries of more than 11000 steps,
+// which can take a server down; and what is experimental in Prometheus, since a
+// server answers it only behind a flag.
 func Parse(text string) (*Expr, error) {
 	root, err := parseTree(text)
 	if err != nil {

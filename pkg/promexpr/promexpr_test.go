@@ -55,6 +55,8 @@ func TestParseRefuses(t *testing.T) {
 		{"a fixed time", `x / (x @ 1609746000)`, "1:6: @ with a fixed time makes a value that never changes"},
 		{"a fixed time of a subquery", `rate(x[5m:] @ 0)`, "1:6: @ with a fixed time makes a value that never changes"},
 		{"a computed range", `rate(x[2 * 1m])`, "1:6: the range is computed (2 * 1m): write one duration, such as 5m"},
+		{"a subquery of very many steps", `max_over_time(x[30d:1s])`, "1:15: the subquery evaluates its expression 2592000 times, and 11000 is the most: use a longer step or a shorter range"},
+		{"subqueries that multiply", `max_over_time(max_over_time(x[1d:1m])[1d:1m])`, "1:29: the subquery evaluates its expression 2073600 times, and 11000 is the most: use a longer step or a shorter range"},
 		{"a computed step", `rate(x[5m:step()])`, "1:6: the step is computed (step()): write one duration, such as 5m"},
 		{"a computed offset", `x offset (5m + 1m)`, "1:1: the offset is computed ((5m + 1m)): write one duration, such as 5m"},
 		{"a range that the printer would cut off", `rate(x[0.0015])`, "1:6: the range 1.5ms is finer than a millisecond"},
