@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -48,6 +49,9 @@ type Config struct {
 	MaxResponseBytes int64
 	// UserAgent is sent as such. Default "pitot".
 	UserAgent string
+	// Dial opens connections. Default: the network. A test that plays the server
+	// in memory sets it, and with it runs on virtual time.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 func (c Config) withDefaults() Config {
@@ -86,7 +90,11 @@ func New(c Config) (*Client, error) {
 	if err := c.HTTP.Validate(); err != nil {
 		return nil, fmt.Errorf("prometheus %s: %w", server, err)
 	}
-	client, err := config.NewClientFromConfig(c.HTTP, "pitot", config.WithUserAgent(c.UserAgent))
+	options := []config.HTTPClientOption{config.WithUserAgent(c.UserAgent)}
+	if c.Dial != nil {
+		options = append(options, config.WithDialContextFunc(c.Dial))
+	}
+	client, err := config.NewClientFromConfig(c.HTTP, "pitot", options...)
 	if err != nil {
 		return nil, fmt.Errorf("prometheus %s: %w", server, err)
 	}

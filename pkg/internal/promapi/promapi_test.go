@@ -130,6 +130,24 @@ func TestQuery(t *testing.T) {
 	}
 }
 
+func TestConnectionsAreDialledAsConfigured(t *testing.T) {
+	server := serve(t, write(recorded))
+	var dialled []string
+	client := newClient(t, Config{
+		URL: "http://prometheus.monitoring:9090",
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialled = append(dialled, network+" "+address)
+			return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+		},
+	})
+	if _, err := client.Query(t.Context(), "x", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "tcp prometheus.monitoring:9090"; len(dialled) != 1 || dialled[0] != want {
+		t.Errorf("dialled %q, want once %q", dialled, want)
+	}
+}
+
 func TestQueryLeavesTheTimeToTheServer(t *testing.T) {
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
