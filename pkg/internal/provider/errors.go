@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/reading"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 )
 
 // A BadRequestError is a read that no answer can satisfy as it is written.
@@ -29,6 +30,7 @@ const (
 	causeUnknownMetric = "unknown-metric"
 	causeBadRequest    = "bad-request"
 	causeUnavailable   = "unavailable"
+	causeRecovering    = "recovering"
 )
 
 // status makes err a Status whose message tells an HPA's user what is wrong
@@ -58,6 +60,7 @@ func classify(err error) (code int, reason metav1.StatusReason, cause string) {
 	var noValue *reading.NoValueError
 	var bad *BadRequestError
 	var unknown *UnknownMetricError
+	var recovering *snapshot.RecoveringError
 	switch {
 	case errors.As(err, &unknown):
 		return http.StatusNotFound, metav1.StatusReasonNotFound, causeUnknownMetric
@@ -67,6 +70,8 @@ func classify(err error) (code int, reason metav1.StatusReason, cause string) {
 		return http.StatusNotFound, metav1.StatusReasonNotFound, noValue.State.String()
 	case errors.As(err, &noValue):
 		return http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, noValue.State.String()
+	case errors.As(err, &recovering):
+		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, causeRecovering
 	default:
 		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, causeUnavailable
 	}

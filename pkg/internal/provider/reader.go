@@ -161,7 +161,7 @@ func (rd *Reader) ask(ctx context.Context, r *rule.Rule, selector []*promlabels.
 	if err != nil {
 		return nil, &BadRequestError{Reason: err.Error()}
 	}
-	snap, err := rd.Store.Read(ctx, snapshot.Key{Backend: r.Backend, Query: expr.String()})
+	snap, err := rd.Store.Read(ctx, snapshot.Key{Backend: r.Backend, Query: expr.String(), Window: expr.Window()})
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@
 //   - Beyond that age, and until a first answer, Read returns an error that
 //     names the cause. A failure is remembered and answered at once.
 //   - A Vector that carries warnings is a failure, not an answer.
+//   - After a backend was away, a query with a window fails until its window has
+//     passed the gap: a rate over half a window is half the rate.
 //   - Only the first read of a key waits, at most Options.FirstWait.
 package snapshot
 
@@ -39,6 +41,8 @@ type Querier interface {
 type Key struct {
 	Backend string // name of a backend
 	Query   string // final PromQL
+	// Window is how far Query looks back; 0 for an instant value.
+	Window time.Duration
 }
 
 // A Snapshot is a backend's answer at one time. It is immutable and shared.

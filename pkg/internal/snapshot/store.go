@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,9 @@ type Options struct {
 	FirstWait time.Duration
 	// QueryTimeout bounds one query, waiting for its turn included. Default 10s.
 	QueryTimeout time.Duration
+	// ScrapeInterval is the backends' time between two scrapes. Default 15s. A
+	// backend that was away for more than two of them has missed data.
+	ScrapeInterval time.Duration
 	// Concurrency bounds the queries in flight per backend. Default 8.
 	Concurrency int64
 	// MaxKeys bounds the keys alive. Default 10000.
@@ -54,6 +58,7 @@ func (o Options) Default() Options {
 	setDefault(&o.Linger, 15*time.Minute)
 	setDefault(&o.FirstWait, time.Second)
 	setDefault(&o.QueryTimeout, 10*time.Second)
+	setDefault(&o.ScrapeInterval, 15*time.Second)
 	setDefault(&o.Concurrency, 8)
 	setDefault(&o.MaxKeys, 10000)
 	if o.Observe == nil {
@@ -75,8 +80,8 @@ const retryAfter = 5 * time.Second
 
 // A Store keeps Snapshots fresh. Its methods may be called concurrently.
 type Store struct {
-	opts  Options
-	gates map[string]*semaphore.Weighted
+	opts     Options
+	backends map[string]*backend
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -86,11 +91,18 @@ type Store struct {
 	keys map[Key]*entry
 }
 
+// A backend is a Querier with what all its keys share.
+type backend struct {
+	querier Querier
+	gate    *semaphore.Weighted
+	health  watch
+}
+
 // NewStore returns an empty Store. Close it to stop its queries.
 func NewStore(opts Options) *Store {
-	s := &Store{opts: opts.Default(), keys: make(map[Key]*entry), gates: make(map[string]*semaphore.Weighted)}
-	for name := range s.opts.Backends {
-		s.gates[name] = semaphore.NewWeighted(s.opts.Concurrency)
+	s := &Store{opts: opts.Default(), keys: make(map[Key]*entry), backends: make(map[string]*backend)}
+	for name, querier := range s.opts.Backends {
+		s.backends[name] = &backend{querier: querier, gate: semaphore.NewWeighted(s.opts.Concurrency)}
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	return s
@@ -164,7 +176,7 @@ func (s *Store) demand(key Key) (*entry, error) {
 		e.touch(time.Now())
 		return e, nil
 	}
-	switch querier, known := s.opts.Backends[key.Backend]; {
+	switch backend, known := s.backends[key.Backend]; {
 	case s.ctx.Err() != nil:
 		return nil, ErrClosed
 	case !known:
@@ -172,7 +184,7 @@ func (s *Store) demand(key Key) (*entry, error) {
 	case len(s.keys) >= s.opts.MaxKeys:
 		return nil, ErrTooManyKeys
 	default:
-		e = &entry{key: key, querier: querier, first: make(chan struct{})}
+		e = &entry{key: key, backend: backend, first: make(chan struct{})}
 	}
 	e.touch(time.Now())
 	s.keys[key] = e
@@ -194,12 +206,22 @@ func (s *Store) keepFresh(e *entry) {
 			return
 		}
 		started := time.Now()
-		pause := s.opts.Interval
-		if !s.refresh(e) {
-			pause = min(pause, retryAfter)
+		pause := jitter(s.opts.Interval)
+		if err := s.refresh(e); err != nil {
+			pause = retryIn(err, started, pause)
 		}
-		timer.Reset(time.Until(started.Add(jitter(pause))))
+		timer.Reset(time.Until(started.Add(pause)))
 	}
+}
+
+// retryIn is the pause after a failed query, at most the regular one. A backend
+// that recovers is asked when its windows are full again.
+func retryIn(err error, started time.Time, regular time.Duration) time.Duration {
+	var recovering *RecoveringError
+	if errors.As(err, &recovering) {
+		return min(regular, recovering.Until.Sub(started))
+	}
+	return min(regular, retryAfter)
 }
 
 // jitter spreads queries that began together: up to a twentieth sooner.
@@ -218,29 +240,32 @@ func (s *Store) forget(e *entry) bool {
 	return true
 }
 
-// refresh asks the backend once and publishes the outcome. It reports success.
-func (s *Store) refresh(e *entry) bool {
+// refresh asks the backend once, publishes the outcome and returns its error.
+func (s *Store) refresh(e *entry) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.QueryTimeout)
 	defer cancel()
 	asked := time.Now()
 	vector, err := s.query(ctx, e)
 	if s.ctx.Err() != nil {
-		return false
+		return ErrClosed
+	}
+	health := e.backend.health.note(asked, err, 2*s.opts.ScrapeInterval)
+	if full := health.fullAt(e.key.Window, s.opts.ScrapeInterval); err == nil && asked.Before(full) {
+		err = &RecoveringError{Window: e.key.Window, Until: full}
 	}
 	s.opts.Observe(Observation{
 		Key: e.key, Err: err, Failing: e.failing(), Elapsed: time.Since(asked), Series: len(vector.Samples),
 	})
 	e.publish(asked, vector, err)
-	return err == nil
+	return err
 }
 
 func (s *Store) query(ctx context.Context, e *entry) (instant.Vector, error) {
-	gate := s.gates[e.key.Backend]
-	if err := gate.Acquire(ctx, 1); err != nil {
+	if err := e.backend.gate.Acquire(ctx, 1); err != nil {
 		return instant.Vector{}, errBusy
 	}
-	defer gate.Release(1)
-	vector, err := e.querier.Query(ctx, e.key.Query, time.Time{})
+	defer e.backend.gate.Release(1)
+	vector, err := e.backend.querier.Query(ctx, e.key.Query, time.Time{})
 	if err == nil && len(vector.Warnings) > 0 {
 		err = partial(vector.Warnings)
 	}
@@ -253,7 +278,7 @@ func (s *Store) query(ctx context.Context, e *entry) (instant.Vector, error) {
 // An entry is a key that is alive.
 type entry struct {
 	key     Key
-	querier Querier
+	backend *backend
 	first   chan struct{} // closed with the first outcome
 	latest  atomic.Pointer[outcome]
 	read    atomic.Int64 // Unix nanoseconds of the last read

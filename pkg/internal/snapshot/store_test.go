@@ -254,6 +254,81 @@ func TestQueriesInFlightAreBoundedPerBackend(t *testing.T) {
 	})
 }
 
+// A Prometheus that was away has a gap in its data: a rate over the gap is too
+// low, and an HPA would scale down on it.
+func TestAfterAnOutageAWindowIsNotServedUntilItIsFull(t *testing.T) {
+	windowed := Key{Backend: "main", Query: "rate(x[2m])", Window: 2 * time.Minute}
+	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		read := func() error {
+			_, err := s.Read(t.Context(), windowed)
+			return err
+		}
+		if err := read(); err != nil {
+			t.Fatalf("first answer: %v", err)
+		}
+		b.set(0, fails(errors.New("connection refused")))
+		time.Sleep(10 * time.Minute)
+		b.set(0, nil)
+		began := time.Now()
+		for read() != nil {
+			if _, err := s.Read(t.Context(), key); time.Since(began) > retryAfter && err != nil {
+				t.Fatalf("an instant value needs no window: %v", err)
+			}
+			var recovering *RecoveringError
+			if err := read(); time.Since(began) > retryAfter && !errors.As(err, &recovering) {
+				t.Fatalf("got %v, want a RecoveringError", err)
+			}
+			time.Sleep(time.Second)
+		}
+		if took := time.Since(began); took < 2*time.Minute+15*time.Second || took > 2*time.Minute+20*time.Second {
+			t.Errorf("served %s after the backend was back, want the window and a scrape interval after it answered", took)
+		}
+	})
+}
+
+func TestOneFailedQueryIsNoGap(t *testing.T) {
+	windowed := Key{Backend: "main", Query: "rate(x[2m])", Window: 2 * time.Minute}
+	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		for range 20 {
+			if _, err := s.Read(t.Context(), windowed); err != nil {
+				t.Fatal(err)
+			}
+			b.set(0, fails(errors.New("reset")))
+			time.Sleep(16 * time.Second)
+			b.set(0, nil)
+			time.Sleep(retryAfter)
+		}
+	})
+}
+
+func TestABackendThatIsAwayAtTheStartRecoversToo(t *testing.T) {
+	windowed := Key{Backend: "main", Query: "rate(x[2m])", Window: 2 * time.Minute}
+	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		b.set(0, fails(errors.New("connection refused")))
+		_, _ = s.Read(t.Context(), windowed)
+		b.set(0, nil)
+		time.Sleep(10 * time.Second)
+		var recovering *RecoveringError
+		if _, err := s.Read(t.Context(), windowed); !errors.As(err, &recovering) {
+			t.Errorf("got %v, want a RecoveringError: nobody knows for how long it was away", err)
+		}
+	})
+}
+
+func TestTheGapOfABackendIsKnownToEveryKey(t *testing.T) {
+	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		mustRead(t, s)
+		b.set(0, fails(errors.New("connection refused")))
+		time.Sleep(time.Minute)
+		b.set(0, nil)
+		time.Sleep(10 * time.Second)
+		var recovering *RecoveringError
+		if _, err := s.Read(t.Context(), Key{Backend: "main", Query: "new", Window: time.Minute}); !errors.As(err, &recovering) {
+			t.Errorf("got %v from a key that was first read after the outage, want a RecoveringError", err)
+		}
+	})
+}
+
 func TestUnknownBackendAndClosedStoreAreErrors(t *testing.T) {
 	inStore(t, Options{}, func(t *testing.T, s *Store, _ *fakeBackend) {
 		var unknown *UnknownBackendError
