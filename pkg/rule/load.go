@@ -14,6 +14,7 @@ import (
 type File struct {
 	Name string // as it appears in problems
 	Text []byte
+	Err  error // why there is no text; nil if there is
 }
 
 // Load reads the configuration that the files make together: their backends and
@@ -23,6 +24,15 @@ type File struct {
 // least one of each: without a rule there is nothing to serve, and an empty
 // configuration is far more often a forgotten mount than a wish.
 func Load(files ...File) (*Set, error) {
+	c, problems := check(files)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return c.compile(), nil
+}
+
+// check reads the files and finds everything that is wrong with them.
+func check(files []File) (*config, Problems) {
 	var problems Problems
 	var c config
 	for _, f := range files {
@@ -33,16 +43,18 @@ func Load(files ...File) (*Set, error) {
 	v.presence()
 	v.backends()
 	v.rules()
-	if len(problems) > 0 {
-		problems.sort()
-		return nil, problems
-	}
-	return c.compile(), nil
+	problems.sort()
+	return &c, problems
 }
 
 // read adds the documents of a file.
 func (c *config) read(f File, problems *Problems) {
 	d := &decoder{reporter: reporter{problems: problems}, source: newSource(f)}
+	if f.Err != nil {
+		d.report(Position{File: f.Name, Line: 1, Column: 1}, f.Err.Error(), "")
+		c.gaps = true
+		return
+	}
 	documents := yaml.NewDecoder(bytes.NewReader(f.Text))
 	for {
 		var document yaml.Node
@@ -68,13 +80,17 @@ func (c *config) compile() *Set {
 		set.Backends = append(set.Backends, b.compile())
 	}
 	for _, r := range c.rules {
-		compiled := r.compile()
-		set.Rules = append(set.Rules, compiled)
-		for _, k := range compiled.keys() {
-			set.byKey[k] = compiled
-		}
+		set.add(r.compile())
 	}
 	return set
+}
+
+// add puts a rule into a set that is being made.
+func (s *Set) add(r *Rule) {
+	s.Rules = append(s.Rules, r)
+	for _, k := range r.keys() {
+		s.byKey[k] = r
+	}
 }
 
 func (r *ruleConfig) compile() *Rule {

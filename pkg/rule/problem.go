@@ -78,3 +78,14 @@ type reporter struct {
 func (r reporter) report(at Position, cause, hint string) {
 	*r.problems = append(*r.problems, Problem{Position: at, Rule: r.rule, Backend: r.backend, Cause: cause, Hint: hint})
 }
+
+// begin starts a stretch of reports.
+func (r reporter) begin() stretch { return stretch{problems: r.problems, from: len(*r.problems)} }
+
+// A stretch is the problems that were reported since it began.
+type stretch struct {
+	problems *Problems
+	from     int
+}
+
+func (s stretch) end() Problems { return slices.Clone((*s.problems)[s.from:]) }

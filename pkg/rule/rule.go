@@ -26,14 +26,15 @@ const (
 	Kind       = "Config"
 )
 
-// A Set is a valid configuration: at least one backend and one rule. It is
-// immutable.
+// A Set is a configuration: from Load a valid one with at least one backend and
+// one rule, from LoadPartial what is right of one. It is immutable.
 type Set struct {
 	// Backends and Rules are in the order of their files.
 	Backends []Backend
 	Rules    []*Rule
 
-	byKey map[key]*Rule
+	byKey  map[key]*Rule
+	broken *broken // nil: nothing is
 }
 
 // A Type says through which of the HPA's metric source types a rule is read.

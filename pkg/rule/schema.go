@@ -21,6 +21,7 @@ type config struct {
 // A ruleConfig is one element of rules.
 type ruleConfig struct {
 	at          Position
+	problems    Problems // its own
 	metric      field[string]
 	typ         field[Type]
 	of          field[GroupResource]
@@ -38,6 +39,7 @@ type ruleConfig struct {
 // A backendConfig is one element of backends.
 type backendConfig struct {
 	at               Position
+	problems         Problems // its own
 	name             field[string]
 	url              field[string]
 	timeout          field[time.Duration]
@@ -67,6 +69,7 @@ type tlsConfig struct {
 // document reads one YAML document into the configuration.
 func (d *decoder) document(node *yaml.Node, into *config) {
 	var apiVersion, kind field[string]
+	rules, backends := len(into.rules), len(into.backends)
 	ok := d.object(node, "a configuration", fields{
 		"apiVersion": d.text("apiVersion", &apiVersion),
 		"kind":       d.text("kind", &kind),
@@ -89,8 +92,23 @@ func (d *decoder) document(node *yaml.Node, into *config) {
 		into.gaps = true
 		return
 	}
+	head := d.begin()
 	d.constant("apiVersion", d.at(node), apiVersion, APIVersion)
 	d.constant("kind", d.at(node), kind, Kind)
+	into.blame(rules, backends, head.end())
+}
+
+// blame gives the rules and backends of a document, from these indices on, the
+// problems of its head: what they mean in another format is not known.
+func (c *config) blame(rules, backends int, problems Problems) {
+	for i := range c.rules[rules:] {
+		r := &c.rules[rules+i]
+		r.problems = append(r.problems, problems...)
+	}
+	for i := range c.backends[backends:] {
+		b := &c.backends[backends+i]
+		b.problems = append(b.problems, problems...)
+	}
 }
 
 // constant checks a field that has only one possible value.
@@ -107,7 +125,9 @@ func (d *decoder) constant(name string, document Position, f field[string], want
 func (d *decoder) rule(node *yaml.Node, into *config) {
 	named := *d
 	named.reporter.rule = peek(node, "metric")
+	own := d.begin()
 	r, ok := named.ruleFields(node)
+	r.problems = own.end()
 	if !ok {
 		into.gaps = true
 		return
@@ -145,7 +165,9 @@ func (d *decoder) ruleFields(node *yaml.Node) (r ruleConfig, ok bool) {
 func (d *decoder) backend(node *yaml.Node, into *config) {
 	named := *d
 	named.reporter.backend = peek(node, "name")
+	own := d.begin()
 	b, ok := named.backendFields(node)
+	b.problems = own.end()
 	if !ok {
 		into.gaps = true
 		return

@@ -31,6 +31,7 @@ func (v *validator) rules() {
 	for i := range v.config.rules {
 		r := &v.config.rules[i]
 		check := ruleCheck{ruleConfig: r, reporter: reporter{rule: r.metric.value, problems: v.problems}}
+		own := check.begin()
 		check.name()
 		check.fields()
 		check.numbers()
@@ -42,5 +43,6 @@ func (v *validator) rules() {
 			check.reference(v.config.backends)
 		}
 		check.uniqueness(taken)
+		r.problems = append(r.problems, own.end()...)
 	}
 }

@@ -24,11 +24,13 @@ func (v *validator) backends() {
 	for i := range v.config.backends {
 		b := &v.config.backends[i]
 		check := backendCheck{backendConfig: b, reporter: reporter{backend: b.name.value, problems: v.problems}}
+		own := check.begin()
 		check.identity(first)
 		check.address()
 		check.limits()
 		check.credentials()
 		check.transport()
+		b.problems = append(b.problems, own.end()...)
 	}
 }
 

@@ -1,0 +1,209 @@
+package rule
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+)
+
+// LoadPartial reads what is right in the files, each rule by itself: a mistake
+// in one takes no other away. It returns that and every mistake, sorted.
+//
+// The set serves a rule if neither the rule, nor its backend, nor the head of
+// its document has a problem. Of several rules or backends that claim the same
+// name none is served: which one is meant is not for a program to guess. Of what
+// it does not serve the set knows why, see CustomProblems and ExternalProblems.
+func LoadPartial(files ...File) (*Set, Problems) {
+	c, problems := check(files)
+	if len(problems) == 0 {
+		return c.compile(), nil
+	}
+	return c.compilePartial(problems), problems
+}
+
+// CustomProblems returns why the custom metrics API does not serve a metric of
+// a kind of object although the configuration means to, or may mean to: then
+// its rule is broken, or so much of a file is that the rule may be in it. It is
+// empty if there is no such rule.
+func (s *Set) CustomProblems(metric string, of GroupResource) Problems {
+	return s.broken.why(key{metric: metric, of: of})
+}
+
+// ExternalProblems is CustomProblems for the external metrics API.
+func (s *Set) ExternalProblems(metric string) Problems {
+	return s.broken.why(key{external: true, metric: metric})
+}
+
+// Broken is the number of rules that problems keep from being served.
+func (s *Set) Broken() int {
+	if s.broken == nil {
+		return 0
+	}
+	return s.broken.rules
+}
+
+// Keep returns s with those rules of last that s has lost to problems: rules
+// that are broken now, and rules that are not there while their file is broken
+// or nothing is there at all. With them stay the backends that they need and
+// that s has not.
+func (s *Set) Keep(last *Set) *Set {
+	kept := &Set{
+		Backends: slices.Clone(s.Backends),
+		Rules:    slices.Clone(s.Rules),
+		byKey:    maps.Clone(s.byKey),
+		broken:   s.broken,
+	}
+	for _, r := range last.Rules {
+		if !s.lost(r) {
+			continue
+		}
+		kept.add(r)
+		if _, ok := kept.Backend(r.Backend); !ok {
+			backend, _ := last.Backend(r.Backend)
+			kept.Backends = append(kept.Backends, backend)
+		}
+	}
+	return kept
+}
+
+// lost reports whether problems are why s does not have an earlier rule.
+func (s *Set) lost(r *Rule) bool {
+	if s.broken == nil {
+		return false
+	}
+	lost := s.broken.nothing || s.broken.file(r.Position.File) || len(s.broken.byMetric[r.Metric]) > 0
+	for _, k := range r.keys() {
+		if s.byKey[k] != nil {
+			return false
+		}
+		lost = lost || len(s.broken.byKey[k]) > 0
+	}
+	return lost
+}
+
+// A broken is what a configuration lacks through problems.
+type broken struct {
+	rules    int // that are not served
+	byKey    map[key]Problems
+	byMetric map[string]Problems // of rules whose kind of object cannot be read
+	hiding   Problems            // behind which any rule may be
+	files    map[string]bool     // that have a problem
+	nothing  bool                // no rule, good or bad, could be read
+}
+
+// why returns the problems of a key.
+func (b *broken) why(k key) Problems {
+	switch {
+	case b == nil:
+		return nil
+	case len(b.byKey[k]) > 0:
+		return b.byKey[k]
+	case len(b.byMetric[k.metric]) > 0:
+		return b.byMetric[k.metric]
+	}
+	return b.hiding
+}
+
+// file reports whether a file, or the folder it is in, has a problem.
+func (b *broken) file(name string) bool {
+	return b.files[name] || b.files[filepath.Dir(name)]
+}
+
+// compilePartial makes the set of a configuration with problems.
+func (c *config) compilePartial(problems Problems) *Set {
+	b := &broken{
+		byKey:    map[key]Problems{},
+		byMetric: map[string]Problems{},
+		files:    map[string]bool{},
+		nothing:  len(c.rules) == 0,
+	}
+	for _, p := range problems {
+		b.files[p.File] = true
+	}
+	set := &Set{byKey: map[key]*Rule{}, broken: b}
+	backends := c.brokenBackends()
+	for _, backend := range c.backends {
+		if name := backend.name.value; backend.name.valid && len(backends[name]) == 0 {
+			set.Backends = append(set.Backends, backend.compile())
+		}
+	}
+	b.hiding = c.hiding(problems)
+	for i := range c.rules {
+		r := &c.rules[i]
+		if _, ok := set.Backend(r.backend.value); !ok && len(r.problems) == 0 {
+			r.problems = slices.Concat(backends[r.backend.value], backends[""], b.hiding)
+		}
+		b.add(r)
+	}
+	for i := range c.rules {
+		if r := &c.rules[i]; len(r.problems) == 0 && !b.claims(r.compile()) {
+			set.add(r.compile())
+		}
+	}
+	b.rules = len(c.rules) - len(set.Rules)
+	return set
+}
+
+// brokenBackends are the problems of the backends that cannot be used, by name;
+// under "" those of backends whose name cannot be read.
+func (c *config) brokenBackends() map[string]Problems {
+	byName := map[string]Problems{}
+	for _, b := range c.backends {
+		name := ""
+		if b.name.valid {
+			name = b.name.value
+		}
+		byName[name] = append(byName[name], b.problems...)
+	}
+	return byName
+}
+
+// hiding are the problems that are neither in a rule with a name nor in a
+// backend: what cannot be read there may be any rule.
+func (c *config) hiding(problems Problems) Problems {
+	known := map[Problem]bool{}
+	for _, r := range c.rules {
+		for _, p := range r.problems {
+			known[p] = known[p] || r.metric.valid
+		}
+	}
+	for _, b := range c.backends {
+		for _, p := range b.problems {
+			known[p] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return known[p] })
+}
+
+// add notes a rule if it has problems.
+func (b *broken) add(r *ruleConfig) {
+	if len(r.problems) == 0 {
+		return
+	}
+	r.problems.sort()
+	switch {
+	case !r.metric.valid:
+	case !r.typ.valid || !r.of.valid:
+		b.byMetric[r.metric.value] = append(b.byMetric[r.metric.value], r.problems...)
+	default:
+		for _, k := range r.compile().keys() {
+			b.byKey[k] = append(b.byKey[k], r.problems...)
+		}
+	}
+}
+
+// claims reports whether a broken rule answers to the same as r. If so, r is
+// not served under its other key either.
+func (b *broken) claims(r *Rule) bool {
+	var problems Problems
+	for _, k := range r.keys() {
+		problems = append(problems, b.byKey[k]...)
+	}
+	if len(problems) == 0 {
+		return false
+	}
+	for _, k := range r.keys() {
+		b.byKey[k] = problems
+	}
+	return true
+}
