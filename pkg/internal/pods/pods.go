@@ -36,6 +36,7 @@ package pods
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -90,6 +91,20 @@ func (x *Index) Live(namespace string, selector labels.Selector) []string {
 func (x *Index) Of(namespace string, w Workload) []string {
 	x.mu.RLock()
 	names := x.tree.of(namespace, w)
+	x.mu.RUnlock()
+	slices.Sort(names)
+	return names
+}
+
+// Memory is how long a pod that is gone is remembered.
+const Memory = time.Hour
+
+// Departed returns the names of the pods that left a workload at or after a
+// time, sorted, as far as Memory and this process go back. What they counted
+// before is still in a rate over that time, and was load of the workload.
+func (x *Index) Departed(namespace string, w Workload, since time.Time) []string {
+	x.mu.RLock()
+	names := x.tree.departedFrom(namespace, w, since)
 	x.mu.RUnlock()
 	slices.Sort(names)
 	return names

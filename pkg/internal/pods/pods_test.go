@@ -274,10 +274,68 @@ func TestFollowsTheCluster(t *testing.T) {
 		step("the last pod is gone before its ReplicaSet", true, nil, nil)
 		must(track.Delete(replicaSetGVR, "shop", "web-a"))
 		must(track.Delete(replicaSetGVR, "shop", "web-b"))
+		// A deletion elsewhere sweeps what departed too long ago.
+		time.Sleep(Memory + time.Second)
+		must(track.Create(podGVR, object("Pod", "other/bare", ""), "other"))
 		synctest.Wait()
-		if n := len(index.tree.namespaces); n != 0 {
-			t.Errorf("%d namespaces are remembered of an empty cluster", n)
+		must(track.Delete(podGVR, "other", "bare"))
+		synctest.Wait()
+		if _, ok := index.tree.namespaces["shop"]; ok {
+			t.Error("a namespace is remembered that holds nothing")
 		}
+	})
+}
+
+// What a pod that is gone has counted is still in the rates of the workload.
+func TestDeparted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(
+			object("Pod", "shop/web-a-1", "apps/v1 ReplicaSet web-a"),
+			object("Pod", "shop/web-a-2", "apps/v1 ReplicaSet web-a"),
+			object("Pod", "shop/db-0", "apps/v1 StatefulSet db"),
+			object("Pod", "shop/bare", ""),
+			object("ReplicaSet", "shop/web-a", "apps/v1 Deployment web"),
+		)
+		index := running(t, client)
+		remove := func(name string) {
+			t.Helper()
+			if err := client.Tracker().Delete(podGVR, "shop", name); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		departed := func(w Workload, ago time.Duration) string {
+			return strings.Join(index.Departed("shop", w, time.Now().Add(-ago)), " ")
+		}
+		want := func(what, got, want string) {
+			t.Helper()
+			if got != want {
+				t.Errorf("%s: departed %q, want %q", what, got, want)
+			}
+		}
+		web, db := deployment("web"), Workload{"apps", "statefulsets", "db"}
+		want("at first", departed(web, time.Hour), "")
+		remove("web-a-1")
+		remove("bare")
+		time.Sleep(time.Minute)
+		remove("web-a-2")
+		want("within both deletions", departed(web, time.Minute), "web-a-1 web-a-2")
+		want("of the ReplicaSet too", departed(Workload{"apps", "replicasets", "web-a"}, time.Minute), "web-a-1 web-a-2")
+		want("after the first deletion", departed(web, time.Minute-time.Second), "web-a-2")
+		want("of another workload", departed(db, time.Hour), "")
+		want("in another namespace", strings.Join(index.Departed("other", web, time.Time{}), " "), "")
+
+		remove("db-0")
+		want("a StatefulSet's pod", departed(db, time.Minute), "db-0")
+		if err := client.Tracker().Create(podGVR, object("Pod", "shop/db-0", "apps/v1 StatefulSet db"), "shop"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		want("that came back", departed(db, time.Minute), "")
+
+		time.Sleep(Memory + time.Second)
+		remove("db-0")
+		want("after an hour", departed(web, 24*time.Hour), "")
 	})
 }
 

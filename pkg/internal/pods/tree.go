@@ -2,6 +2,7 @@ package pods
 
 import (
 	"maps"
+	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -17,6 +18,7 @@ import (
 // deleted and another of the same name created makes no difference to a metric.
 type tree struct {
 	namespaces map[string]*namespace
+	swept      time.Time // when old departures were last dropped
 }
 
 type namespace struct {
@@ -24,6 +26,14 @@ type namespace struct {
 	podsOf   map[Workload]map[string]struct{} // names of the pods by their controller
 	parent   map[Workload]Workload            // of ReplicaSets and Jobs: their controller
 	children map[Workload]map[Workload]struct{}
+	departed map[string]departure // by name of the pod that is gone
+}
+
+// A departure is that of a pod from its workload.
+type departure struct {
+	at       time.Time
+	workload Workload // its controller
+	parent   Workload // the controller's controller when it left; zero: none
 }
 
 type pod struct {
@@ -43,6 +53,7 @@ func (t *tree) namespace(name string) *namespace {
 			podsOf:   map[Workload]map[string]struct{}{},
 			parent:   map[Workload]Workload{},
 			children: map[Workload]map[Workload]struct{}{},
+			departed: map[string]departure{},
 		}
 		t.namespaces[name] = ns
 	}
@@ -51,7 +62,7 @@ func (t *tree) namespace(name string) *namespace {
 
 // forget drops a namespace that holds nothing any more.
 func (t *tree) forget(name string) {
-	if ns := t.namespaces[name]; ns != nil && len(ns.pods) == 0 && len(ns.parent) == 0 {
+	if ns := t.namespaces[name]; ns != nil && len(ns.pods) == 0 && len(ns.parent) == 0 && len(ns.departed) == 0 {
 		delete(t.namespaces, name)
 	}
 }
@@ -65,6 +76,7 @@ func (t *tree) setPod(name types.NamespacedName, set labels.Set, owner Workload)
 	if known {
 		removeFrom(ns.podsOf, old.owner, name.Name)
 	}
+	delete(ns.departed, name.Name) // a StatefulSet's pod came back
 	ns.pods[name.Name] = pod{labels: ns.shared(set, owner), owner: owner}
 	addTo(ns.podsOf, owner, name.Name)
 	return true
@@ -82,7 +94,11 @@ func (ns *namespace) shared(set labels.Set, owner Workload) labels.Set {
 	return set
 }
 
-func (t *tree) deletePod(name types.NamespacedName) bool {
+func (t *tree) deletePod(name types.NamespacedName, at time.Time) bool {
+	if at.Sub(t.swept) > time.Minute {
+		t.forgetDeparted(at.Add(-Memory))
+		t.swept = at
+	}
 	ns := t.namespaces[name.Namespace]
 	if ns == nil {
 		return false
@@ -93,8 +109,32 @@ func (t *tree) deletePod(name types.NamespacedName) bool {
 	}
 	delete(ns.pods, name.Name)
 	removeFrom(ns.podsOf, old.owner, name.Name)
-	t.forget(name.Namespace)
+	if old.owner != (Workload{}) {
+		ns.departed[name.Name] = departure{at: at, workload: old.owner, parent: ns.parent[old.owner]}
+	}
 	return true
+}
+
+// forgetDeparted drops the pods that departed before a time.
+func (t *tree) forgetDeparted(before time.Time) {
+	for name, ns := range t.namespaces {
+		maps.DeleteFunc(ns.departed, func(_ string, d departure) bool { return d.at.Before(before) })
+		t.forget(name)
+	}
+}
+
+// departedFrom names the pods that left a workload at or after a time.
+func (t *tree) departedFrom(inNamespace string, w Workload, since time.Time) (names []string) {
+	ns := t.namespaces[inNamespace]
+	if ns == nil {
+		return nil
+	}
+	for name, d := range ns.departed {
+		if (d.workload == w || d.parent == w) && !d.at.Before(since) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // setParent says which workload controls a ReplicaSet or Job. The zero Workload

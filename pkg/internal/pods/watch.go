@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -39,7 +40,9 @@ func (x *Index) watchPods(client metadata.Interface) *source {
 		set: func(t *tree, o *metav1.PartialObjectMetadata) bool {
 			return t.setPod(nameOf(o), o.Labels, controllerOf(o))
 		},
-		delete: (*tree).deletePod,
+		delete: func(t *tree, name types.NamespacedName) bool {
+			return t.deletePod(name, time.Now())
+		},
 		held:   (*tree).podNames,
 	}
 }
