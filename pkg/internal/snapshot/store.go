@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -80,15 +81,15 @@ const retryAfter = 5 * time.Second
 
 // A Store keeps Snapshots fresh. Its methods may be called concurrently.
 type Store struct {
-	opts     Options
-	backends map[string]*backend
+	opts Options
 
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
-	mu   sync.RWMutex
-	keys map[Key]*entry
+	mu       sync.RWMutex
+	backends map[string]*backend
+	keys     map[Key]*entry // each of one of the backends
 }
 
 // A backend is a Querier with what all its keys share.
@@ -100,12 +101,28 @@ type backend struct {
 
 // NewStore returns an empty Store. Close it to stop its queries.
 func NewStore(opts Options) *Store {
-	s := &Store{opts: opts.Default(), keys: make(map[Key]*entry), backends: make(map[string]*backend)}
-	for name, querier := range s.opts.Backends {
-		s.backends[name] = &backend{querier: querier, gate: semaphore.NewWeighted(s.opts.Concurrency)}
-	}
+	s := &Store{opts: opts.Default(), keys: make(map[Key]*entry)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.SetBackends(s.opts.Backends)
 	return s
+}
+
+// SetBackends replaces the backends. The keys of a backend whose Querier stays
+// the same notice nothing. Those of one that gets another Querier ask that one
+// from the next interval on, and serve the last answer until it is too old. Those
+// of a backend that is gone are forgotten at once.
+func (s *Store) SetBackends(queriers map[string]Querier) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	backends := make(map[string]*backend)
+	for name, querier := range queriers {
+		backends[name] = s.backends[name]
+		if backends[name] == nil || backends[name].querier != querier {
+			backends[name] = &backend{querier: querier, gate: semaphore.NewWeighted(s.opts.Concurrency)}
+		}
+	}
+	s.backends = backends
+	maps.DeleteFunc(s.keys, func(key Key, _ *entry) bool { return backends[key.Backend] == nil })
 }
 
 // Close ends every query and waits for the last one.
@@ -176,15 +193,15 @@ func (s *Store) demand(key Key) (*entry, error) {
 		e.touch(time.Now())
 		return e, nil
 	}
-	switch backend, known := s.backends[key.Backend]; {
+	switch {
 	case s.ctx.Err() != nil:
 		return nil, ErrClosed
-	case !known:
+	case s.backends[key.Backend] == nil:
 		return nil, &UnknownBackendError{Backend: key.Backend}
 	case len(s.keys) >= s.opts.MaxKeys:
 		return nil, ErrTooManyKeys
 	default:
-		e = &entry{key: key, backend: backend, first: make(chan struct{})}
+		e = &entry{key: key, first: make(chan struct{})}
 	}
 	e.touch(time.Now())
 	s.keys[key] = e
@@ -202,12 +219,13 @@ func (s *Store) keepFresh(e *entry) {
 			return
 		case <-timer.C:
 		}
-		if s.forget(e) {
+		backend := s.turn(e)
+		if backend == nil {
 			return
 		}
 		started := time.Now()
 		pause := jitter(s.opts.Interval)
-		if err := s.refresh(e); err != nil {
+		if err := s.refresh(e, backend); err != nil {
 			pause = retryIn(err, started, pause)
 		}
 		timer.Reset(time.Until(started.Add(pause)))
@@ -229,27 +247,31 @@ func jitter(d time.Duration) time.Duration {
 	return d - rand.N(d/20+1)
 }
 
-// forget drops e if its last read is too long ago, and reports whether it did.
-func (s *Store) forget(e *entry) bool {
+// turn returns the backend that e is to ask now; nil if e is no longer alive. It
+// drops e if its last read is too long ago.
+func (s *Store) turn(e *entry) *backend {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(e.lastRead()) <= s.opts.Linger {
-		return false
+	if s.keys[e.key] != e { // dropped with its backend
+		return nil
 	}
-	delete(s.keys, e.key)
-	return true
+	if time.Since(e.lastRead()) > s.opts.Linger {
+		delete(s.keys, e.key)
+		return nil
+	}
+	return s.backends[e.key.Backend]
 }
 
 // refresh asks the backend once, publishes the outcome and returns its error.
-func (s *Store) refresh(e *entry) error {
+func (s *Store) refresh(e *entry, from *backend) error {
 	ctx, cancel := context.WithTimeout(s.ctx, s.opts.QueryTimeout)
 	defer cancel()
 	asked := time.Now()
-	vector, err := s.query(ctx, e)
+	vector, err := from.query(ctx, e.key.Query)
 	if s.ctx.Err() != nil {
 		return ErrClosed
 	}
-	health := e.backend.health.note(asked, err, 2*s.opts.ScrapeInterval)
+	health := from.health.note(asked, err, 2*s.opts.ScrapeInterval)
 	if full := health.fullAt(e.key.Window, s.opts.ScrapeInterval); err == nil && asked.Before(full) {
 		err = &RecoveringError{Window: e.key.Window, Until: full}
 	}
@@ -260,12 +282,12 @@ func (s *Store) refresh(e *entry) error {
 	return err
 }
 
-func (s *Store) query(ctx context.Context, e *entry) (instant.Vector, error) {
-	if err := e.backend.gate.Acquire(ctx, 1); err != nil {
+func (b *backend) query(ctx context.Context, expr string) (instant.Vector, error) {
+	if err := b.gate.Acquire(ctx, 1); err != nil {
 		return instant.Vector{}, errBusy
 	}
-	defer e.backend.gate.Release(1)
-	vector, err := e.backend.querier.Query(ctx, e.key.Query, time.Time{})
+	defer b.gate.Release(1)
+	vector, err := b.querier.Query(ctx, expr, time.Time{})
 	if err == nil && len(vector.Warnings) > 0 {
 		err = partial(vector.Warnings)
 	}
@@ -277,11 +299,10 @@ func (s *Store) query(ctx context.Context, e *entry) (instant.Vector, error) {
 
 // An entry is a key that is alive.
 type entry struct {
-	key     Key
-	backend *backend
-	first   chan struct{} // closed with the first outcome
-	latest  atomic.Pointer[outcome]
-	read    atomic.Int64 // Unix nanoseconds of the last read
+	key    Key
+	first  chan struct{} // closed with the first outcome
+	latest atomic.Pointer[outcome]
+	read   atomic.Int64 // Unix nanoseconds of the last read
 }
 
 func (e *entry) touch(now time.Time) { e.read.Store(now.UnixNano()) }
