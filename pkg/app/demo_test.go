@@ -21,17 +21,17 @@ func TestDemoIsUpInSecondsAndItsCurlLinesWork(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatal("curl is missing: make deps installs it")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	stdout, output := io.Pipe()
+	demo := pitot(t, "demo", "-o", "json", "--every", "250ms")
 	var stderr lockedBuffer
+	demo.Stderr = &stderr
+	stdout, err := demo.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	begun := time.Now()
-	done := make(chan int)
-	go func() {
-		code := Main(ctx, Env{Stdout: output, Stderr: &stderr, Getenv: os.Getenv}, []string{"demo", "-o", "json", "--every", "250ms"})
-		output.Close() //nolint:errcheck // a pipe's Close returns nil
-		done <- code
-	}()
+	if err := demo.Start(); err != nil {
+		t.Fatal(err)
+	}
 
 	lines := bufio.NewScanner(stdout)
 	if !lines.Scan() {
@@ -66,22 +66,38 @@ func TestDemoIsUpInSecondsAndItsCurlLinesWork(t *testing.T) {
 		t.Errorf("%d curl lines, want one for each signal:\n%s", pasted, stderr.String())
 	}
 
-	cancel()
-	go func() { _, _ = io.Copy(io.Discard, stdout) }()
-	if code := <-done; code != exitFine {
-		t.Errorf("exit code %d: %s", code, stderr.String())
+	if err := demo.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, stdout)
+	if err := demo.Wait(); err != nil {
+		t.Errorf("after an interrupt: %v: %s", err, stderr.String())
 	}
 }
 
+// pitot is the command in a process of its own: what Kubernetes' libraries log
+// is bridged for a whole process, once. It ends with the test.
+func pitot(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Args[0] = "pitot" // by this name TestMain runs the command
+	return cmd
+}
+
 func TestDemoEndsByItself(t *testing.T) {
-	var stdout bytes.Buffer
-	code := Main(t.Context(), Env{Stdout: &stdout, Stderr: io.Discard, Getenv: os.Getenv}, []string{"demo", "--for", "3s", "--every", "200ms"})
-	if code != exitFine {
-		t.Errorf("exit code %d", code)
+	stdout, err := pitot(t, "demo", "--for", "3s", "--every", "200ms").Output()
+	if err != nil {
+		t.Error(err)
 	}
 	for _, want := range []string{"curl -s --cacert", "OBJECT", "Pod/web-1", "Deployment/web", `queue="emails"`} {
-		if !strings.Contains(stdout.String(), want) {
-			t.Errorf("output lacks %q:\n%s", want, stdout.String())
+		if !strings.Contains(string(stdout), want) {
+			t.Errorf("output lacks %q:\n%s", want, stdout)
 		}
 	}
 }
