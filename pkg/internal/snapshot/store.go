@@ -38,6 +38,9 @@ type Options struct {
 	Concurrency int64
 	// MaxKeys bounds the keys alive. Default 10000.
 	MaxKeys int
+	// Jitter shortens an Interval by chance, which spreads queries that began
+	// together. Default: by up to a twentieth. It is called concurrently.
+	Jitter func(time.Duration) time.Duration
 	// Observe, if set, is told of every query when it ends. It is called
 	// concurrently.
 	Observe func(Observation)
@@ -62,6 +65,9 @@ func (o Options) Default() Options {
 	setDefault(&o.ScrapeInterval, 15*time.Second)
 	setDefault(&o.Concurrency, 8)
 	setDefault(&o.MaxKeys, 10000)
+	if o.Jitter == nil {
+		o.Jitter = jitter
+	}
 	if o.Observe == nil {
 		o.Observe = func(Observation) {}
 	}
@@ -224,7 +230,7 @@ func (s *Store) keepFresh(e *entry) {
 			return
 		}
 		started := time.Now()
-		pause := jitter(s.opts.Interval)
+		pause := s.opts.Jitter(s.opts.Interval)
 		if err := s.refresh(e, backend); err != nil {
 			pause = retryIn(err, started, pause)
 		}
@@ -242,7 +248,7 @@ func retryIn(err error, started time.Time, regular time.Duration) time.Duration 
 	return min(regular, retryAfter)
 }
 
-// jitter spreads queries that began together: up to a twentieth sooner.
+// jitter is the default Jitter.
 func jitter(d time.Duration) time.Duration {
 	return d - rand.N(d/20+1)
 }

@@ -366,3 +366,15 @@ func BenchmarkReadFromMemory(b *testing.B) {
 		}
 	})
 }
+
+func TestTheIntervalIsShortenedByJitter(t *testing.T) {
+	half := func(d time.Duration) time.Duration { return d / 2 }
+	inStore(t, Options{Interval: 10 * time.Second, Jitter: half}, func(t *testing.T, s *Store, b *fakeBackend) {
+		mustRead(t, s)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := b.queries(); n != 13 {
+			t.Errorf("%d queries in a minute, want one at once and one every 5s", n)
+		}
+	})
+}
