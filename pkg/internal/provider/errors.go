@@ -30,6 +30,7 @@ const (
 	causeUnknownMetric = "unknown-metric"
 	causeBadRequest    = "bad-request"
 	causeUnavailable   = "unavailable"
+	causeBrokenRule    = "broken-rule"
 	causeRecovering    = "recovering"
 )
 
@@ -60,10 +61,13 @@ func classify(err error) (code int, reason metav1.StatusReason, cause string) {
 	var noValue *reading.NoValueError
 	var bad *BadRequestError
 	var unknown *UnknownMetricError
+	var broken *BrokenRuleError
 	var recovering *snapshot.RecoveringError
 	switch {
 	case errors.As(err, &unknown):
 		return http.StatusNotFound, metav1.StatusReasonNotFound, causeUnknownMetric
+	case errors.As(err, &broken):
+		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, causeBrokenRule
 	case errors.As(err, &bad):
 		return http.StatusBadRequest, metav1.StatusReasonBadRequest, causeBadRequest
 	case errors.As(err, &noValue) && noValue.State == reading.Empty:

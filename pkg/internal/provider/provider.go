@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -49,7 +50,7 @@ type Provider struct {
 	defaults.DefaultCustomMetricsProvider
 	defaults.DefaultExternalMetricsProvider
 
-	rules  *rule.Set
+	rules  atomic.Pointer[rule.Set]
 	reader Reader
 	mapper meta.RESTMapper
 }
@@ -59,8 +60,13 @@ var _ provider.MetricsProvider = (*Provider)(nil)
 // New returns a Provider of rules. The mapper turns resources into the kinds
 // that answers refer to, and singular resources into plural ones.
 func New(rules *rule.Set, reader Reader, mapper meta.RESTMapper) *Provider {
-	return &Provider{rules: rules, reader: reader, mapper: mapper}
+	p := &Provider{reader: reader, mapper: mapper}
+	p.SetRules(rules)
+	return p
 }
+
+// SetRules replaces the rules. A read uses those of its beginning to its end.
+func (p *Provider) SetRules(rules *rule.Set) { p.rules.Store(rules) }
 
 // GetMetricByName reads a metric of one object.
 func (p *Provider) GetMetricByName(ctx context.Context, name types.NamespacedName, info provider.CustomMetricInfo, selector labels.Selector) (*custom_metrics.MetricValue, error) {
@@ -137,9 +143,10 @@ func (p *Provider) bySelector(ctx context.Context, namespace string, objects lab
 }
 
 func (p *Provider) external(ctx context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo) (*external_metrics.ExternalMetricValueList, error) {
-	r, ok := p.rules.External(info.Metric)
+	rules := p.rules.Load()
+	r, ok := rules.External(info.Metric)
 	if !ok {
-		return nil, p.unknown(info.Metric, "as an external metric")
+		return nil, notServed(rules, info.Metric, "as an external metric", rules.ExternalProblems(info.Metric))
 	}
 	matchers, err := matchers(selector)
 	if err != nil {
@@ -206,17 +213,19 @@ var namespaces = rule.GroupResource{Resource: "namespaces"}
 
 // find returns the rule of a metric on a kind of object.
 func (p *Provider) find(info provider.CustomMetricInfo) (*rule.Rule, error) {
+	rules := p.rules.Load()
 	asked := rule.GroupResource{Group: info.GroupResource.Group, Resource: info.GroupResource.Resource}
-	if r, ok := p.rules.Custom(info.Metric, asked); ok {
+	if r, ok := rules.Custom(info.Metric, asked); ok {
 		return r, nil
 	}
 	// A path may name the resource in the singular, or without its group.
 	if full, err := p.mapper.ResourceFor(info.GroupResource.WithVersion("")); err == nil {
-		if r, ok := p.rules.Custom(info.Metric, rule.GroupResource{Group: full.Group, Resource: full.Resource}); ok {
+		asked = rule.GroupResource{Group: full.Group, Resource: full.Resource}
+		if r, ok := rules.Custom(info.Metric, asked); ok {
 			return r, nil
 		}
 	}
-	return nil, p.unknown(info.Metric, "on "+asked.String())
+	return nil, notServed(rules, info.Metric, "on "+asked.String(), rules.CustomProblems(info.Metric, asked))
 }
 
 // An UnknownMetricError says that no rule serves a metric as it was asked for.
@@ -232,9 +241,9 @@ func (e *UnknownMetricError) Error() string {
 	return fmt.Sprintf("no rule serves it %s; it is served %s", e.Asked, strings.Join(e.Served, " and "))
 }
 
-func (p *Provider) unknown(metric, asked string) error {
+func unknown(rules *rule.Set, metric, asked string) error {
 	err := &UnknownMetricError{Asked: asked}
-	for _, r := range p.rules.Rules {
+	for _, r := range rules.Rules {
 		if r.Metric != metric {
 			continue
 		}
