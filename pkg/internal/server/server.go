@@ -77,6 +77,10 @@ type Deps struct {
 	// reader of /readyz?verbose and of the log, why not. It must not depend on a
 	// metrics backend.
 	ReadyChecks map[string]func() error
+
+	// Pages answer further paths, such as "/statusz", also in place of the generic
+	// server's own. As with /metrics, the cluster decides who may get a path.
+	Pages map[string]http.Handler
 }
 
 // A Server serves the metrics APIs over HTTPS.
@@ -84,6 +88,7 @@ type Server struct {
 	generic *genericserver.GenericAPIServer
 	addr    *net.TCPAddr
 	ca      []byte
+	pages   map[string]http.Handler
 	ready   chan struct{}
 }
 
@@ -112,6 +117,7 @@ func New(opts *Options, deps Deps) (_ *Server, err error) {
 	s := &Server{
 		addr:  serving.Listener.Addr().(*net.TCPAddr),
 		ca:    generatedCA(serving),
+		pages: deps.Pages,
 		ready: make(chan struct{}),
 	}
 	config := genericserver.NewConfig(apis.codecs)
@@ -212,7 +218,13 @@ func (s *Server) signalReady(genericserver.PostStartHookContext) error {
 // shutdown delay so that clients can turn away, lets requests in flight end and
 // returns. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
-	return s.generic.PrepareRun().RunWithContext(ctx)
+	prepared := s.generic.PrepareRun()
+	for path, page := range s.pages {
+		// The generic server has paths of its own by now.
+		s.generic.Handler.NonGoRestfulMux.Unregister(path)
+		s.generic.Handler.NonGoRestfulMux.Handle(path, page)
+	}
+	return prepared.RunWithContext(ctx)
 }
 
 // Ready is closed once the server answers requests. It says nothing about
