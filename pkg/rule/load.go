@@ -95,18 +95,24 @@ func (s *Set) add(r *Rule) {
 
 func (r *ruleConfig) compile() *Rule {
 	compiled := &Rule{
-		Metric:      r.metric.value,
-		Type:        r.typ.value,
-		Of:          r.of.value,
-		Backend:     r.backend.value,
-		Query:       r.query.value,
-		Buckets:     r.buckets.value,
-		Quantile:    r.quantile.value,
-		Aggregate:   r.aggregate.value,
-		ObjectLabel: r.objectLabel.value,
-		OnIdle:      r.onIdle.value,
-		Scope:       r.scope.value,
-		Position:    r.at,
+		Metric:        r.metric.value,
+		Type:          r.typ.value,
+		Of:            r.of.value,
+		Backend:       r.backend.value,
+		Query:         r.query.value,
+		Buckets:       r.buckets.value,
+		Quantile:      r.quantile.value,
+		Aggregate:     r.aggregate.value,
+		ObjectLabel:   r.objectLabel.value,
+		OnIdle:        r.onIdle.value,
+		OnEmpty:       r.onEmpty.value,
+		OnNaN:         r.onNaN.value,
+		AllowNegative: r.allowNegative.value,
+		ClampMin:      r.clampMin.value,
+		ClampMax:      r.clampMax.value,
+		Ceiling:       r.ceiling.value,
+		Scope:         r.scope.value,
+		Position:      r.at,
 	}
 	for _, label := range r.selectable {
 		compiled.Selectable = append(compiled.Selectable, label.value)

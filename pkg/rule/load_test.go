@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,10 +135,23 @@ func describeSet(s *Set) string {
 		line("aggregate", r.Aggregate)
 		line("object label", r.ObjectLabel)
 		line("on idle", r.OnIdle)
+		line("on empty", r.OnEmpty)
+		line("on NaN", r.OnNaN)
+		line("negative values", r.AllowNegative)
+		line("clamped", clamps(r))
+		line("ceiling", r.Ceiling)
 		line("scope", r.Scope)
 		line("selectable", r.Selectable)
 	}
 	return b.String()
+}
+
+// clamps prints the interval that a rule's values are served in.
+func clamps(r *Rule) string {
+	if math.IsInf(r.ClampMin, -1) && math.IsInf(r.ClampMax, +1) {
+		return ""
+	}
+	return fmt.Sprintf("%g to %g", r.ClampMin, r.ClampMax)
 }
 
 // sameSet compares sets; expressions are equal if they print alike.
@@ -207,7 +221,32 @@ func requireServable(t *testing.T, set *Set, r *Rule) {
 	if _, err := ParseGroupResource(r.Of.String()); err != nil {
 		t.Fatalf("rule %s: %v", r.Metric, err)
 	}
+	if why := unsafe(r); why != "" {
+		t.Fatalf("rule %s of %s: %s", r.Metric, r.Of, why)
+	}
 	if expr, filter, err := r.Narrow(nil); err != nil || filter != nil || expr.String() != r.Expr().String() {
 		t.Fatalf("rule %s narrowed by nothing: %v, %v, %v", r.Metric, expr, filter, err)
 	}
+}
+
+// unsafe says which promise about numbers the rule breaks; "" if none.
+func unsafe(r *Rule) string {
+	several := r.Type == TypeExternal || r.Aggregate != ""
+	switch {
+	case r.OnEmpty == PolicyZero && (r.Type == TypePods || r.Buckets != nil):
+		return "no series counts as zero"
+	case r.OnNaN == PolicyDrop && !several:
+		return "its only value would be dropped"
+	case r.OnNaN != PolicyError && r.Buckets != nil:
+		return "a mistake in the buckets would be served"
+	case r.OnIdle == PolicyZero && r.Buckets == nil:
+		return "idle, and no quantile"
+	case r.Ceiling <= 0 || r.Ceiling > MaxCeiling:
+		return "the ceiling does not fit into thousandths"
+	case r.ClampMin > r.ClampMax || r.ClampMin > r.Ceiling || r.ClampMax < -r.Ceiling:
+		return "a clamp leads out of the range"
+	case !r.AllowNegative && (!math.IsInf(r.ClampMin, -1) && r.ClampMin < 0 || r.ClampMax <= 0):
+		return "a clamp leads below zero"
+	}
+	return ""
 }

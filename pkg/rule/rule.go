@@ -64,15 +64,18 @@ const (
 	Avg Aggregate = "avg"
 )
 
-// An IdlePolicy says what to serve for a quantile of no observations: series
-// are present and their rate is zero.
-type IdlePolicy string
+// A Policy says what to serve where the answer to a query has no number. A
+// failed query is never subject to it.
+type Policy string
 
-// The idle policies. IdleError is the default: nothing happened, so there is no
-// quantile to serve.
+// The policies. PolicyError is the default everywhere: no number is served that
+// was not measured.
 const (
-	IdleError IdlePolicy = "error"
-	IdleZero  IdlePolicy = "zero"
+	PolicyError Policy = "error"
+	// PolicyZero serves 0.
+	PolicyZero Policy = "zero"
+	// PolicyDrop leaves the pod or the series out of those that are read together.
+	PolicyDrop Policy = "drop"
 )
 
 // A Scope says whose series an External rule answers with.
@@ -106,7 +109,27 @@ type Rule struct {
 	Aggregate   Aggregate      // "" unless the rule folds pods
 	ObjectLabel string         // "" unless the query carries the object's own label
 
-	OnIdle     IdlePolicy
+	// OnIdle is for a quantile of no observations: series are present and their
+	// rate is zero. PolicyZero or PolicyError.
+	OnIdle Policy
+	// OnEmpty is for no series at all. Always PolicyError for Pods rules and
+	// quantiles; PolicyZero or PolicyError otherwise. A workload without pods is
+	// an error whatever it says.
+	OnEmpty Policy
+	// OnNaN is for each pod or series whose value is NaN. PolicyDrop only where an
+	// HPA reads several as one: External rules and aggregates. Always PolicyError
+	// for quantiles.
+	OnNaN Policy
+
+	// AllowNegative serves values below zero. Without it they are errors.
+	AllowNegative bool
+	// ClampMin and ClampMax bound what is served, zeros by policy included, after
+	// everything else is decided. They make no number of what has none. -Inf and
+	// +Inf where the rule has no such bound.
+	ClampMin, ClampMax float64
+	// Ceiling is the largest magnitude served; beyond it is an error.
+	Ceiling float64
+
 	Scope      Scope
 	Selectable []string // labels that a metric selector may name, sorted
 

@@ -20,20 +20,26 @@ type config struct {
 
 // A ruleConfig is one element of rules.
 type ruleConfig struct {
-	at          Position
-	problems    Problems // its own
-	metric      field[string]
-	typ         field[Type]
-	of          field[GroupResource]
-	backend     field[string]
-	query       field[*promexpr.Expr]
-	buckets     field[*promexpr.Expr]
-	quantile    field[float64]
-	aggregate   field[Aggregate]
-	objectLabel field[string]
-	onIdle      field[IdlePolicy]
-	scope       field[Scope]
-	selectable  []field[string]
+	at            Position
+	problems      Problems // its own
+	metric        field[string]
+	typ           field[Type]
+	of            field[GroupResource]
+	backend       field[string]
+	query         field[*promexpr.Expr]
+	buckets       field[*promexpr.Expr]
+	quantile      field[float64]
+	aggregate     field[Aggregate]
+	objectLabel   field[string]
+	onIdle        field[Policy]
+	onEmpty       field[Policy]
+	onNaN         field[Policy]
+	allowNegative field[bool]
+	clampMin      field[float64]
+	clampMax      field[float64]
+	ceiling       field[float64]
+	scope         field[Scope]
+	selectable    []field[string]
 }
 
 // A backendConfig is one element of backends.
@@ -138,17 +144,23 @@ func (d *decoder) rule(node *yaml.Node, into *config) {
 func (d *decoder) ruleFields(node *yaml.Node) (r ruleConfig, ok bool) {
 	r.at = d.at(target(node))
 	ok = d.object(node, "a rule", fields{
-		"metric":      d.text("metric", &r.metric),
-		"type":        oneOf(d, "type", &r.typ, TypePods, TypeObject, TypeExternal),
-		"of":          d.kind("of", &r.of),
-		"backend":     d.text("backend", &r.backend),
-		"query":       d.expression("query", &r.query),
-		"buckets":     d.expression("buckets", &r.buckets),
-		"quantile":    d.number("quantile", &r.quantile),
-		"aggregate":   oneOf(d, "aggregate", &r.aggregate, Sum, Max, Avg),
-		"objectLabel": d.text("objectLabel", &r.objectLabel),
-		"onIdle":      oneOf(d, "onIdle", &r.onIdle, IdleError, IdleZero),
-		"scope":       oneOf(d, "scope", &r.scope, ScopeNamespace, ScopeCluster),
+		"metric":        d.text("metric", &r.metric),
+		"type":          oneOf(d, "type", &r.typ, TypePods, TypeObject, TypeExternal),
+		"of":            d.kind("of", &r.of),
+		"backend":       d.text("backend", &r.backend),
+		"query":         d.expression("query", &r.query),
+		"buckets":       d.expression("buckets", &r.buckets),
+		"quantile":      d.number("quantile", &r.quantile),
+		"aggregate":     oneOf(d, "aggregate", &r.aggregate, Sum, Max, Avg),
+		"objectLabel":   d.text("objectLabel", &r.objectLabel),
+		"onIdle":        oneOf(d, "onIdle", &r.onIdle, PolicyError, PolicyZero),
+		"onEmpty":       oneOf(d, "onEmpty", &r.onEmpty, PolicyError, PolicyZero),
+		"onNaN":         oneOf(d, "onNaN", &r.onNaN, PolicyError, PolicyZero, PolicyDrop),
+		"allowNegative": d.boolean("allowNegative", &r.allowNegative),
+		"clampMin":      d.number("clampMin", &r.clampMin),
+		"clampMax":      d.number("clampMax", &r.clampMax),
+		"ceiling":       d.number("ceiling", &r.ceiling),
+		"scope":         oneOf(d, "scope", &r.scope, ScopeNamespace, ScopeCluster),
 		"selectable": func(node *yaml.Node) {
 			elements, _ := d.list(node, "selectable")
 			for _, element := range elements {

@@ -16,14 +16,14 @@ const (
 )
 
 // shapeFields says which fields a shape needs and which it may have besides
-// metric, type, backend and selectable.
+// those of every shape: metric, type, backend, selectable and the limits.
 var shapeFields = map[shape]struct{ needs, may []string }{
-	ofPods:       {needs: []string{"query"}},
-	ofExternal:   {needs: []string{"query"}, may: []string{"scope"}},
+	ofPods:       {needs: []string{"query"}, may: []string{"onNaN"}},
+	ofExternal:   {needs: []string{"query"}, may: []string{"scope", "onEmpty", "onNaN"}},
 	ofQuantile:   {needs: []string{"of", "quantile", "buckets"}, may: []string{"onIdle"}},
-	ofAggregate:  {needs: []string{"of", "aggregate", "query"}},
-	ofObject:     {needs: []string{"of", "objectLabel", "query"}},
-	ofNamespaces: {needs: []string{"of", "query"}, may: []string{"objectLabel"}},
+	ofAggregate:  {needs: []string{"of", "aggregate", "query"}, may: []string{"onEmpty", "onNaN"}},
+	ofObject:     {needs: []string{"of", "objectLabel", "query"}, may: []string{"onEmpty", "onNaN"}},
+	ofNamespaces: {needs: []string{"of", "query"}, may: []string{"objectLabel", "onEmpty", "onNaN"}},
 }
 
 // shape returns which shape the rule is meant to have.
@@ -72,6 +72,8 @@ func (r *ruleConfig) shaped() []presence {
 		{"aggregate", r.aggregate.at, r.aggregate.given},
 		{"objectLabel", r.objectLabel.at, r.objectLabel.given},
 		{"onIdle", r.onIdle.at, r.onIdle.given},
+		{"onEmpty", r.onEmpty.at, r.onEmpty.given},
+		{"onNaN", r.onNaN.at, r.onNaN.given},
 		{"scope", r.scope.at, r.scope.given},
 	}
 }

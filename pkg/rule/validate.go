@@ -35,6 +35,8 @@ func (v *validator) rules() {
 		check.name()
 		check.fields()
 		check.numbers()
+		check.policies()
+		check.limits()
 		check.ownership()
 		check.object()
 		check.labels()

@@ -89,6 +89,12 @@ func strayHint(s shape, name string) string {
 		return "the namespace of the object decides; a scope is for External rules"
 	case name == "onIdle":
 		return "only a quantile can be idle"
+	case name == "onEmpty" && s == ofPods:
+		return "a pod without a series is left out and never counts as zero: the HPA itself treats missing pods with care"
+	case name == "onEmpty":
+		return "no series is no proof that nothing happened; onIdle: zero serves 0 when the series are there and count nothing"
+	case name == "onNaN":
+		return "a quantile of no observations is idle, see onIdle; any other NaN is a mistake in the buckets"
 	case s == ofPods:
 		return "a Pods metric is one value for each pod; a value for the workload needs type: Object with of: deployments.apps"
 	case s == ofExternal:

@@ -11,14 +11,15 @@
 //
 //   - Quantities are the reading rounded to the nearest thousandth.
 //   - Timestamps are the query's evaluation time, windows the query's own.
-//   - A read of many objects leaves out those without a series or with NaN, and
-//     fails for every other state: an HPA treats a missing pod with care, and a
-//     wrong one not at all.
+//   - A read of many objects leaves out those without a series or with NaN, if
+//     the rule has no policy for them, and fails for every other state without a
+//     number: an HPA treats a missing pod with care, and a wrong one not at all.
 //   - Every error is a Status whose message says what is wrong with the metric.
 //   - Nothing here blocks but the first read of a query.
 package provider
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -156,12 +157,13 @@ func (p *Provider) external(ctx context.Context, namespace string, selector labe
 	if err != nil {
 		return nil, err
 	}
+	// The HPA sums the items: with one of them missing the sum is wrong, and it
+	// can leave the range that its items keep.
+	if err := reading.Total(r, answer.Readings, namespace).Err(); err != nil {
+		return nil, err
+	}
 	list := &external_metrics.ExternalMetricValueList{}
-	for _, one := range answer.Readings {
-		// The HPA sums the items: with one of them missing, the sum is wrong.
-		if err := one.Err(); err != nil {
-			return nil, fmt.Errorf("series %s: %w", one.Series, err)
-		}
+	for _, one := range largestFirst(answer.Readings) {
 		list.Items = append(list.Items, external_metrics.ExternalMetricValue{
 			MetricName:    info.Metric,
 			MetricLabels:  one.Series.Map(),
@@ -170,10 +172,15 @@ func (p *Provider) external(ctx context.Context, namespace string, selector labe
 			Value:         quantity(one),
 		})
 	}
-	if len(list.Items) == 0 {
-		return nil, &reading.NoValueError{State: reading.Empty, Cause: fmt.Sprintf("no series in namespace %q matches %q", namespace, selector)}
-	}
 	return list, nil
+}
+
+// largestFirst orders the items that an HPA sums. With an AverageValue target it
+// takes any sum below zero on the way for an overflow, and scales to the maximum
+// (GetExternalPerPodMetricReplicas of Kubernetes 1.37): in this order there is
+// none unless the whole sum is negative.
+func largestFirst(items []reading.Reading) []reading.Reading {
+	return slices.SortedStableFunc(slices.Values(items), func(a, b reading.Reading) int { return cmp.Compare(b.Value, a.Value) })
 }
 
 // present keeps the readings with a number and leaves out objects without a

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	promlabels "github.com/prometheus/prometheus/model/labels"
@@ -108,7 +109,7 @@ func (rd *Reader) All(ctx context.Context, r *rule.Rule, namespace string, selec
 	if err != nil {
 		return Answer{}, err
 	}
-	if r.Type == rule.TypeExternal && r.Scope == rule.ScopeCluster {
+	if r.Type == rule.TypeExternal && (r.Scope == rule.ScopeCluster || namespace != "") {
 		return q.answer(q.series(namespace)...), nil
 	}
 	answer := q.answer()
@@ -128,7 +129,10 @@ func (rd *Reader) All(ctx context.Context, r *rule.Rule, namespace string, selec
 // everything reads all that the answer speaks of in a namespace.
 func (rd *Reader) everything(q *question, namespace string) ([]reading.Reading, error) {
 	if q.rule.Type == rule.TypeExternal {
-		return q.series(namespace), nil
+		// Of a namespace without a selected series the answer does not speak.
+		return slices.DeleteFunc(q.series(namespace), func(one reading.Reading) bool {
+			return one.State == reading.Empty && one.Cause != ""
+		}), nil
 	}
 	names := namesIn(q.groups(), namespace)
 	if q.rule.OverPods() {
@@ -189,23 +193,23 @@ func (q *question) label() string {
 	}
 }
 
-// series are the items of an External rule that a namespace sees.
+// series are the items of an External rule that a namespace sees, at least one.
 func (q *question) series(namespace string) []reading.Reading {
 	if q.rule.Scope == rule.ScopeCluster {
-		return reading.Series(q.snap.Vector.Samples, q.filter)
+		return reading.Series(q.rule, q.snap.Vector.Samples, q.filter, namespace)
 	}
-	return reading.Series(q.groups()[instant.Object{Namespace: namespace, Name: namespace}], q.filter)
+	return reading.Series(q.rule, q.groups()[instant.Object{Namespace: namespace, Name: namespace}], q.filter, namespace)
 }
 
 // read reads one object of a rule of any shape.
 func (rd *Reader) read(q *question, object instant.Object) (reading.Reading, error) {
 	switch {
 	case q.rule.Type == rule.TypePods:
-		return reading.Pod(q.groups(), q.filter, object), nil
+		return reading.Pod(q.rule, q.groups(), q.filter, object), nil
 	case q.rule.Type == rule.TypeExternal:
-		return reading.Total(q.series(object.Name), object.Name), nil
+		return reading.Total(q.rule, q.series(object.Name), object.Name), nil
 	case q.rule.ObjectLabel != "":
-		return reading.Labelled(q.groups(), q.filter, object, q.rule.ObjectLabel), nil
+		return reading.Labelled(q.rule, q.groups(), q.filter, object), nil
 	default:
 		if err := rd.Pods.Ready(); err != nil {
 			return reading.Reading{}, &NotReadyError{Err: err}

@@ -2,12 +2,15 @@ package reading
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promdb"
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
 // Labels by which every result names pods.
@@ -17,34 +20,43 @@ const (
 )
 
 // Pod reads a Pods rule for one pod. The groups are those of (namespace, pod);
-// filter narrows the series to those that a metric selector asks for.
-func Pod(groups instant.Groups, filter []*labels.Matcher, pod instant.Object) Reading {
-	return single(groups, filter, pod, PodLabel)
+// filter narrows the series to those that a metric selector asks for. A pod
+// without a series has no value, whatever the rule says.
+func Pod(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, pod instant.Object) Reading {
+	return single(r, groups, filter, pod, PodLabel)
 }
 
 // Labelled reads a rule whose result carries the object's own label. The groups
-// are those of (namespace, label).
-func Labelled(groups instant.Groups, filter []*labels.Matcher, object instant.Object, label string) Reading {
-	return single(groups, filter, object, label)
+// are those of (namespace, that label).
+func Labelled(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, object instant.Object) Reading {
+	one := single(r, groups, filter, object, r.ObjectLabel)
+	if one.State != Empty {
+		return one
+	}
+	one.Cause += emptyHint
+	return apply(r, r.OnEmpty, one)
 }
 
 // single reads an object that must have exactly one series.
-func single(groups instant.Groups, filter []*labels.Matcher, object instant.Object, label string) Reading {
+func single(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, object instant.Object, label string) Reading {
 	samples := matching(groups[object], filter)
 	switch len(samples) {
 	case 0:
 		return empty(object, "no series with namespace=%q and %s=%q", object.Namespace, label, object.Name)
 	case 1:
-		return judge(object, samples[0].Value)
+		return judge(r, object, samples[0].Value)
 	default:
 		return Reading{Object: object, State: Ambiguous, Cause: ambiguous(samples, label, object)}
 	}
 }
 
-// ambiguous names two of the series, since what tells them apart is the cure.
+// ambiguous names two of the series, since what tells them apart is the cure:
+// the first two by their labels, so that the message does not change with the
+// order of the answer.
 func ambiguous(samples []instant.Sample, label string, object instant.Object) string {
+	ordered := slices.SortedFunc(slices.Values(samples), func(a, b instant.Sample) int { return labels.Compare(a.Labels, b.Labels) })
 	return fmt.Sprintf("%d series with namespace=%q and %s=%q, such as %s and %s: aggregate them in the query",
-		len(samples), object.Namespace, label, object.Name, samples[0].Labels, samples[1].Labels)
+		len(samples), object.Namespace, label, object.Name, ordered[0].Labels, ordered[1].Labels)
 }
 
 // matching returns the samples that every matcher accepts.
@@ -70,32 +82,72 @@ func accepts(filter []*labels.Matcher, series labels.Labels) bool {
 	return true
 }
 
-// Series reads an External rule: one Reading per series that filter accepts.
-func Series(samples []instant.Sample, filter []*labels.Matcher) []Reading {
+// Series reads an External rule as a namespace sees it: one Reading per series
+// that filter accepts, without those that the rule drops. Where none remains it
+// is one Reading, Empty.
+func Series(r *rule.Rule, samples []instant.Sample, filter []*labels.Matcher, namespace string) []Reading {
 	var readings []Reading
-	for _, s := range matching(samples, filter) {
-		r := judge(instant.Object{Namespace: s.Labels.Get(NamespaceLabel)}, s.Value)
-		r.Series = s.Labels.DropReserved(isMetricName)
-		readings = append(readings, r)
+	matched := matching(samples, filter)
+	for _, s := range matched {
+		if r.OnNaN == rule.PolicyDrop && math.IsNaN(s.Value) {
+			continue
+		}
+		one := judge(r, instant.Object{Namespace: s.Labels.Get(NamespaceLabel)}, s.Value)
+		one.Series = s.Labels.DropReserved(isMetricName)
+		readings = append(readings, one)
+	}
+	if len(readings) == 0 {
+		return []Reading{noSeries(r, namespace, len(matched))}
 	}
 	return readings
 }
 
 func isMetricName(label string) bool { return label == model.MetricNameLabel }
 
+// noSeries is an External rule without a series, or with none but dropped ones.
+// As a zero by policy it is an item like any other, since an HPA fails on a list
+// without items. It has no label but the one that the scope determines: nobody
+// measured the others.
+func noSeries(r *rule.Rule, namespace string, dropped int) Reading {
+	var series labels.Labels
+	var object instant.Object
+	where := ""
+	if r.Scope != rule.ScopeCluster {
+		series = labels.FromStrings(NamespaceLabel, namespace)
+		object = instant.Object{Namespace: namespace}
+		where = fmt.Sprintf(" in namespace %q", namespace)
+	}
+	cause := "no matching series" + where
+	if dropped > 0 {
+		cause = fmt.Sprintf("each of the %d matching series%s is NaN", dropped, where)
+	}
+	one := apply(r, r.OnEmpty, empty(object, "%s%s", cause, emptyHint))
+	if one.Cause == "" {
+		one.Series = series
+	}
+	return one
+}
+
 // Total reads an External rule as one value of a Namespace: the sum of its
-// series, as the HPA itself sums the items of an external metric.
-func Total(series []Reading, namespace string) Reading {
+// series, as the HPA itself sums the items of an external metric. Like it, Total
+// clamps no sum, only the items. The state is that of the series where none of
+// them is a Value.
+func Total(r *rule.Rule, series []Reading, namespace string) Reading {
 	object := instant.Object{Namespace: namespace, Name: namespace}
-	if len(series) == 0 {
-		return empty(object, "no series in namespace %q match", namespace)
-	}
 	var total promdb.Total
-	for _, r := range series {
-		if r.Cause != "" {
-			return Reading{Object: object, State: r.State, Cause: fmt.Sprintf("series %s: %s", r.Series, r.Cause)}
+	state := series[0].State
+	for _, one := range series {
+		if err := one.Err(); err != nil {
+			return Reading{Object: object, State: one.State, Cause: err.Error()}
 		}
-		total.Add(r.Value)
+		total.Add(one.Value)
+		if one.State == Value {
+			state = Value
+		}
 	}
-	return judge(object, total.Sum())
+	sum := bounded(r, object, total.Sum())
+	if sum.Cause == "" {
+		sum.State = state
+	}
+	return sum
 }

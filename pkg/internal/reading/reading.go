@@ -14,7 +14,8 @@
 // There is no zero but a measured one, or one that the rule asks for in
 // writing. NaN, infinities, negative and very large values, two series where
 // one is meant, and no series at all are states of their own, each with a cause
-// that an HPA's user can act on.
+// that an HPA's user can act on. A zero by policy keeps the state that it
+// stands for.
 package reading
 
 import (
@@ -29,7 +30,8 @@ import (
 // A State says what kind of answer stands behind a Reading.
 type State int
 
-// The states. Only Value, and Idle where its rule says so, come with a number.
+// The states. Only Value comes with a number, and Idle, Empty and NotANumber
+// where the rule's policy says zero.
 const (
 	// Value: a number that an HPA may act on.
 	Value State = iota
@@ -41,9 +43,9 @@ const (
 	NotANumber
 	// Ambiguous: several series where one is meant.
 	Ambiguous
-	// Negative: below zero, which an HPA takes for an overflow.
+	// Negative: below zero, which an HPA takes for an overflow, and not allowed.
 	Negative
-	// OutOfRange: infinite, or above Ceiling.
+	// OutOfRange: infinite, or beyond the rule's ceiling.
 	OutOfRange
 )
 
@@ -55,15 +57,11 @@ func (s State) String() string { return stateNames[s] }
 // MarshalText makes JSON carry the name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Ceiling is the largest value served. The HPA multiplies and rounds what it
-// reads in integers of 32 and 64 bits without checking every product: far above
-// any real load, a larger value would come out as a small one.
-const Ceiling = 1e9
-
 // A Reading is an object's metric at one time.
 type Reading struct {
 	Object instant.Object
-	// Series are the labels of an External item; empty otherwise.
+	// Series are the labels of an External item. Empty otherwise, and where there
+	// is no such item.
 	Series labels.Labels
 	State  State
 	// Value is the number to serve. It is meaningless when Cause is set.
@@ -76,12 +74,17 @@ type Reading struct {
 // finer. Call it only when Cause is "".
 func (r Reading) Milli() int64 { return int64(math.Round(r.Value * 1000)) }
 
-// Err is nil when there is a number to serve, and a *NoValueError otherwise.
+// Err is nil when there is a number to serve, and a *NoValueError otherwise. It
+// names the series of an External item.
 func (r Reading) Err() error {
-	if r.Cause == "" {
+	switch {
+	case r.Cause == "":
 		return nil
+	case r.Series.IsEmpty():
+		return &NoValueError{State: r.State, Cause: r.Cause}
+	default:
+		return &NoValueError{State: r.State, Cause: fmt.Sprintf("series %s: %s", r.Series, r.Cause)}
 	}
-	return &NoValueError{State: r.State, Cause: r.Cause}
 }
 
 // A NoValueError says why a Reading has no number.
@@ -91,24 +94,3 @@ type NoValueError struct {
 }
 
 func (e *NoValueError) Error() string { return e.Cause }
-
-// judge decides whether v may be served as it is.
-func judge(object instant.Object, v float64) Reading {
-	r := Reading{Object: object, Value: v}
-	switch {
-	case math.IsNaN(v):
-		r.State = NotANumber
-		r.Cause = "the query gave NaN, as a division of nothing by nothing does"
-	case v < 0:
-		r.State = Negative
-		r.Cause = fmt.Sprintf("the query gave %g, and an HPA takes a negative value for an overflow: use clamp_min(…, 0) in the query if it means nothing", v)
-	case v > Ceiling:
-		r.State = OutOfRange
-		r.Cause = fmt.Sprintf("the query gave %g, and values above %g overflow inside the HPA: choose a larger unit in the query", v, float64(Ceiling))
-	}
-	return r
-}
-
-func empty(object instant.Object, format string, args ...any) Reading {
-	return Reading{Object: object, State: Empty, Cause: fmt.Sprintf(format, args...)}
-}

@@ -2,7 +2,6 @@ package reading
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
-	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
@@ -60,8 +58,9 @@ func TestPod(t *testing.T) {
 		{namespace="shop", pod="above"} 1000000000.001
 		{namespace="shop", pod="tiny"} 0.0004
 		{namespace="shop", pod="half"} 0.0005
-		{namespace="shop", pod="twice", handler="/a"} 1
 		{namespace="shop", pod="twice", handler="/b"} 2
+		{namespace="shop", pod="twice", handler="/c"} 3
+		{namespace="shop", pod="twice", handler="/a"} 1
 		{namespace="other", pod="b"} 5
 	`)
 	for pod, want := range map[string]string{
@@ -71,16 +70,16 @@ func TestPod(t *testing.T) {
 		"ceiling":    "value 1000000000000m",
 		"tiny":       "value 0m",
 		"half":       "value 1m",
-		"nan":        "not-a-number: the query gave NaN, as a division of nothing by nothing does",
-		"negative":   "negative: the query gave -0.001, and an HPA takes a negative value for an overflow: use clamp_min(…, 0) in the query if it means nothing",
-		"minus-inf":  "negative: the query gave -Inf, and an HPA takes a negative value for an overflow: use clamp_min(…, 0) in the query if it means nothing",
-		"inf":        "out-of-range: the query gave +Inf, and values above 1e+09 overflow inside the HPA: choose a larger unit in the query",
-		"above":      "out-of-range: the query gave 1.000000000001e+09, and values above 1e+09 overflow inside the HPA: choose a larger unit in the query",
-		"twice":      `ambiguous: 2 series with namespace="shop" and pod="twice", such as {handler="/a", namespace="shop", pod="twice"} and {handler="/b", namespace="shop", pod="twice"}: aggregate them in the query`,
+		"nan":        "not-a-number: the query gave NaN, as a division of nothing by nothing does (onNaN: zero serves 0 for this)",
+		"negative":   "negative: the query gave -0.001, and an HPA takes a negative value for an overflow: clamp_min(…, 0) in the query, or allowNegative: true",
+		"minus-inf":  "out-of-range: the query gave -Inf, as a division by zero does",
+		"inf":        "out-of-range: the query gave +Inf, as a division by zero does",
+		"above":      "out-of-range: the query gave 1.000000000001e+09, beyond the ceiling of 1e+09 that keeps an HPA from overflowing: choose a larger unit in the query, or raise ceiling",
+		"twice":      `ambiguous: 3 series with namespace="shop" and pod="twice", such as {handler="/a", namespace="shop", pod="twice"} and {handler="/b", namespace="shop", pod="twice"}: aggregate them in the query`,
 		"b":          `empty: no series with namespace="shop" and pod="b"`,
 	} {
 		t.Run(pod, func(t *testing.T) {
-			got := show(Pod(answer.Group("namespace", "pod"), nil, instant.Object{Namespace: "shop", Name: pod}))
+			got := show(Pod(podsRule(t, ""), answer.Group("namespace", "pod"), nil, instant.Object{Namespace: "shop", Name: pod}))
 			if got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
 			}
@@ -94,22 +93,51 @@ func TestAFilterPicksOneOfSeveralSeries(t *testing.T) {
 		{namespace="shop", pod="a", handler="/b"} 2
 	`)
 	filter := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "handler", "/b")}
-	got := show(Pod(answer.Group("namespace", "pod"), filter, instant.Object{Namespace: "shop", Name: "a"}))
+	got := show(Pod(podsRule(t, ""), answer.Group("namespace", "pod"), filter, instant.Object{Namespace: "shop", Name: "a"}))
 	if want := "value 2000m"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
-func workloadRule(t *testing.T, change func(*rule.Rule)) *rule.Rule {
+// load returns the rule that a configuration has, from its fields and more of
+// them, such as "onNaN: drop, clampMax: 5".
+func load(t testing.TB, fields, more string) *rule.Rule {
 	t.Helper()
-	expr, err := promexpr.Parse(`sum by (namespace, pod, le) (rate(x_bucket[1m]))`)
+	set, err := rule.Load(rule.File{Name: "test.yaml", Text: fmt.Appendf(nil, `
+apiVersion: pitot.dev/v1alpha1
+kind: Config
+backends: [{name: main, url: http://localhost:9090}]
+rules: [{metric: m, %s, %s}]
+`, fields, more)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rule.Rule{Metric: "m", Type: rule.TypeObject, Of: rule.GroupResource{Group: "apps", Resource: "deployments"}, OnIdle: rule.IdleError}
-	r.Buckets, r.Quantile = expr, 0.5
-	change(r)
-	return r
+	return set.Rules[0]
+}
+
+func podsRule(t testing.TB, more string) *rule.Rule {
+	return load(t, "type: Pods, query: x", more)
+}
+
+func serviceRule(t testing.TB, more string) *rule.Rule {
+	return load(t, "type: Object, of: services, objectLabel: service, query: x", more)
+}
+
+func aggregateRule(t testing.TB, aggregate rule.Aggregate, more string) *rule.Rule {
+	return load(t, "type: Object, of: deployments.apps, query: x, aggregate: "+string(aggregate), more)
+}
+
+func quantileRule(t testing.TB, more string) *rule.Rule {
+	return load(t, "type: Object, of: deployments.apps, buckets: x, quantile: 0.5", more)
+}
+
+func externalRule(t testing.TB, more string) *rule.Rule {
+	return load(t, "type: External, query: x", more)
+}
+
+// total reads an External rule as namespace shop does.
+func total(r *rule.Rule, answer instant.Vector) Reading {
+	return Total(r, Series(r, answer.Samples, nil, "shop"), "shop")
 }
 
 func TestAggregate(t *testing.T) {
@@ -129,13 +157,13 @@ func TestAggregate(t *testing.T) {
 		{"a pod without a series is left out of a sum", rule.Sum, "plain", "value 5000m"},
 		{"and out of an average", rule.Avg, "plain", "value 2500m"},
 		{"the largest pod", rule.Max, "plain", "value 4000m"},
-		{"a pod with NaN makes the sum NaN", rule.Sum, "nan", "not-a-number: the query gave NaN, as a division of nothing by nothing does"},
+		{"a pod with NaN makes the sum NaN", rule.Sum, "nan", "not-a-number: the query gave NaN, as a division of nothing by nothing does (onNaN: drop leaves such pods out)"},
 		{"max ignores NaN, as PromQL does", rule.Max, "nan", "value 1000m"},
-		{"other namespaces and other pods do not count", rule.Sum, "foreign", "empty: none of the 3 live pods of deployments.apps shop/web has a series"},
+		{"other namespaces and other pods do not count", rule.Sum, "foreign", "empty: none of the 3 live pods of deployments.apps shop/web has a series (onEmpty: zero serves 0 for this, and for an outage of the exporter)"},
 		{"two series of a pod", rule.Sum, "ambiguous", `ambiguous: 2 series with namespace="shop" and pod="a", such as {namespace="shop", pod="a", x="1"} and {namespace="shop", pod="a", x="2"}: aggregate them in the query`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := workloadRule(t, func(r *rule.Rule) { r.Aggregate, r.Query, r.Buckets = c.aggregate, r.Buckets, nil })
+			r := aggregateRule(t, c.aggregate, "")
 			got := show(Workload(r, vector(t, answers[c.answer]).Group("namespace", "pod"), nil, web, pods))
 			if got != c.want {
 				t.Errorf("\n got %s\nwant %s", got, c.want)
@@ -147,49 +175,49 @@ func TestAggregate(t *testing.T) {
 func TestQuantile(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		onIdle rule.IdlePolicy
+		onIdle rule.Policy
 		answer string
 		want   string
 	}{
-		{"the pods' buckets are put together", rule.IdleError, `
+		{"the pods' buckets are put together", rule.PolicyError, `
 			{namespace="shop", pod="a", le="1"} 10
 			{namespace="shop", pod="a", le="+Inf"} 10
 			{namespace="shop", pod="b", le="1"} 0
 			{namespace="shop", pod="b", le="2"} 10
 			{namespace="shop", pod="b", le="+Inf"} 10`, "value 1000m"},
-		{"in the bucket +Inf it is the highest finite bound", rule.IdleError, `
+		{"in the bucket +Inf it is the highest finite bound", rule.PolicyError, `
 			{namespace="shop", pod="a", le="0.5"} 0
 			{namespace="shop", pod="a", le="+Inf"} 7`, "value 500m"},
-		{"no observation is idle, and an error unless the rule says zero", rule.IdleError, `
+		{"no observation is idle, and an error unless the rule says zero", rule.PolicyError, `
 			{namespace="shop", pod="a", le="1"} 0
 			{namespace="shop", pod="a", le="+Inf"} 0`,
 			"idle: no observation in the window, so there is no quantile (onIdle: zero serves 0 for this)"},
-		{"onIdle: zero", rule.IdleZero, `
+		{"onIdle: zero", rule.PolicyZero, `
 			{namespace="shop", pod="a", le="1"} 0
 			{namespace="shop", pod="a", le="+Inf"} 0`, "idle 0m"},
-		{"no series is not idle", rule.IdleZero, ``,
+		{"no series is not idle", rule.PolicyZero, ``,
 			"empty: none of the 2 live pods of deployments.apps shop/web has a series"},
-		{"NaN is not idle", rule.IdleZero, `
+		{"NaN is not idle", rule.PolicyZero, `
 			{namespace="shop", pod="a", le="1"} NaN
 			{namespace="shop", pod="a", le="+Inf"} 3`,
 			`not-a-number: the bucket le="1" of the workload's pods is NaN`},
-		{"an infinite bucket is no number either", rule.IdleZero, `
+		{"an infinite bucket is no number either", rule.PolicyZero, `
 			{namespace="shop", pod="a", le="1"} 3
 			{namespace="shop", pod="a", le="+Inf"} +Inf`,
 			`not-a-number: the bucket le="+Inf" of the workload's pods is +Inf`},
-		{"without +Inf there is no histogram", rule.IdleZero, `
+		{"without +Inf there is no histogram", rule.PolicyZero, `
 			{namespace="shop", pod="a", le="1"} 1
 			{namespace="shop", pod="a", le="2"} 2`,
 			`not-a-number: no bucket le="+Inf" among the pods' series: keep it in the query`},
-		{"+Inf alone is no histogram either", rule.IdleError, `
+		{"+Inf alone is no histogram either", rule.PolicyError, `
 			{namespace="shop", pod="a", le="+Inf"} 2`,
 			`not-a-number: only the bucket le="+Inf" among the pods' series: keep the finite ones in the query`},
-		{"series without le are no buckets", rule.IdleZero, `
+		{"series without le are no buckets", rule.PolicyZero, `
 			{namespace="shop", pod="a"} 2`,
 			"empty: none of the 2 live pods of deployments.apps shop/web has a series"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := workloadRule(t, func(r *rule.Rule) { r.OnIdle = c.onIdle })
+			r := quantileRule(t, "onIdle: "+string(c.onIdle))
 			got := show(Workload(r, vector(t, c.answer).Group("namespace", "pod"), nil, web, []string{"a", "b"}))
 			if got != c.want {
 				t.Errorf("\n got %s\nwant %s", got, c.want)
@@ -205,7 +233,7 @@ func TestAFilterPicksSeriesOfAWorkload(t *testing.T) {
 		{namespace="shop", pod="b", handler="/a"} 4
 	`)
 	filter := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "handler", "/a")}
-	r := workloadRule(t, func(r *rule.Rule) { r.Aggregate, r.Query, r.Buckets = rule.Sum, r.Buckets, nil })
+	r := aggregateRule(t, rule.Sum, "")
 	got := show(Workload(r, answer.Group("namespace", "pod"), filter, web, []string{"a", "b"}))
 	if want := "value 5000m"; got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -213,7 +241,7 @@ func TestAFilterPicksSeriesOfAWorkload(t *testing.T) {
 }
 
 func TestAWorkloadWithoutPodsIsEmpty(t *testing.T) {
-	got := show(Workload(workloadRule(t, func(*rule.Rule) {}), nil, nil, web, nil))
+	got := show(Workload(quantileRule(t, ""), nil, nil, web, nil))
 	if want := "empty: deployments.apps shop/web has no live pod"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -223,13 +251,13 @@ func TestTotalIsTheSumThatTheHPAWouldTake(t *testing.T) {
 	for _, c := range []struct{ name, answer, want string }{
 		{"the series are summed", `{namespace="shop", queue="a"} 1.5` + "\n" + `{namespace="shop", queue="b"} 2`, "value 3500m"},
 		{"one bad series spoils the sum", `{namespace="shop", queue="a"} 1` + "\n" + `{namespace="shop", queue="b"} NaN`,
-			`not-a-number: series {namespace="shop", queue="b"}: the query gave NaN, as a division of nothing by nothing does`},
-		{"no series is no zero", "", `empty: no series in namespace "shop" match`},
+			`not-a-number: series {namespace="shop", queue="b"}: the query gave NaN, as a division of nothing by nothing does (onNaN: drop leaves such series out)`},
+		{"no series is no zero", "", `empty: no matching series in namespace "shop" (onEmpty: zero serves 0 for this, and for an outage of the exporter)`},
 		{"a sum can leave the range that its items keep", `{namespace="shop", queue="a"} 9e8` + "\n" + `{namespace="shop", queue="b"} 9e8`,
-			"out-of-range: the query gave 1.8e+09, and values above 1e+09 overflow inside the HPA: choose a larger unit in the query"},
+			"out-of-range: the query gave 1.8e+09, beyond the ceiling of 1e+09 that keeps an HPA from overflowing: choose a larger unit in the query, or raise ceiling"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := show(Total(Series(vector(t, c.answer).Samples, nil), "shop"))
+			got := show(total(externalRule(t, ""), vector(t, c.answer)))
 			if got != c.want {
 				t.Errorf("\n got %s\nwant %s", got, c.want)
 			}
@@ -238,24 +266,8 @@ func TestTotalIsTheSumThatTheHPAWouldTake(t *testing.T) {
 }
 
 func TestSeriesDropTheMetricName(t *testing.T) {
-	readings := Series(vector(t, `ready{namespace="shop", queue="a"} 1`).Samples, nil)
+	readings := Series(externalRule(t, ""), vector(t, `ready{namespace="shop", queue="a"} 1`).Samples, nil, "shop")
 	if got, want := readings[0].Series.String(), `{namespace="shop", queue="a"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-}
-
-func FuzzMilliRoundTripsWithinHalfAMilli(f *testing.F) {
-	for _, seed := range []float64{0, 1.001, 0.0005, 1e9, -1, math.NaN(), math.Inf(1), math.MaxFloat64, 9.3e15, math.SmallestNonzeroFloat64} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, v float64) {
-		r := judge(web, v)
-		servable := v >= 0 && v <= Ceiling
-		if (r.Cause == "") != servable {
-			t.Fatalf("%g: cause %q", v, r.Cause)
-		}
-		if servable && math.Abs(float64(r.Milli())/1000-v) > 0.0005*(1+1e-9) {
-			t.Errorf("%g is served as %dm", v, r.Milli())
-		}
-	})
 }

@@ -42,9 +42,41 @@ func aggregate(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, wo
 		}
 	}
 	if len(values) == 0 {
-		return noPodHasSeries(r, workload, pods)
+		none := noPodHasSeries(r, workload, pods)
+		none.Cause += emptyHint
+		return apply(r, r.OnEmpty, none)
 	}
-	return judge(workload, fold(r.Aggregate, values))
+	return folded(r, workload, values)
+}
+
+// folded folds the values of the pods that have one, NaN by the rule's policy.
+// That is for pods, not for the result: one pod's NaN must not make the whole
+// workload zero.
+func folded(r *rule.Rule, workload instant.Object, values []float64) Reading {
+	numbers := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	nans := len(values) - len(numbers)
+	switch {
+	case nans == 0:
+	case len(numbers) == 0:
+		return allNaN(r, workload, nans)
+	case r.OnNaN == rule.PolicyDrop:
+		values = numbers
+	case r.OnNaN == rule.PolicyZero:
+		values = append(numbers, make([]float64, nans)...)
+	}
+	v := fold(r.Aggregate, values)
+	if math.IsNaN(v) && !slices.ContainsFunc(values, math.IsNaN) {
+		return Reading{Object: workload, State: OutOfRange, Cause: "the query gave both +Inf and -Inf for pods, as a division by zero does"}
+	}
+	return judge(r, workload, v)
+}
+
+// allNaN reads a workload whose every series is NaN.
+func allNaN(r *rule.Rule, workload instant.Object, nans int) Reading {
+	if r.OnNaN == rule.PolicyDrop {
+		return apply(r, r.OnEmpty, empty(workload, "each of the %d pods with a series is NaN%s", nans, emptyHint))
+	}
+	return judge(r, workload, math.NaN())
 }
 
 func fold(aggregate rule.Aggregate, values []float64) float64 {
@@ -91,7 +123,7 @@ func quantile(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, wor
 	if all, ok := perBound[math.Inf(1)]; ok && all.Sum() == 0 {
 		return idle(r, workload)
 	}
-	reading := judge(workload, promdb.Quantile(r.Quantile, buckets))
+	reading := judge(r, workload, promdb.Quantile(r.Quantile, buckets))
 	if reading.State == NotANumber {
 		reading.Cause = whyNoQuantile(buckets)
 	}
@@ -100,11 +132,8 @@ func quantile(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, wor
 
 // idle is a quantile of no observations: zero if the rule says so in writing.
 func idle(r *rule.Rule, workload instant.Object) Reading {
-	reading := Reading{Object: workload, State: Idle}
-	if r.OnIdle != rule.IdleZero {
-		reading.Cause = "no observation in the window, so there is no quantile (onIdle: zero serves 0 for this)"
-	}
-	return reading
+	const cause = "no observation in the window, so there is no quantile (onIdle: zero serves 0 for this)"
+	return apply(r, r.OnIdle, Reading{Object: workload, State: Idle, Cause: cause})
 }
 
 func whyNoQuantile(buckets []promdb.Bucket) string {
