@@ -43,7 +43,7 @@ func (x *Index) watchPods(client metadata.Interface) *source {
 		delete: func(t *tree, name types.NamespacedName) bool {
 			return t.deletePod(name, time.Now())
 		},
-		held:   (*tree).podNames,
+		held: (*tree).podNames,
 	}
 }
 
