@@ -93,7 +93,7 @@ func (a authority) client(t *testing.T, name string) tls.Certificate {
 // of trust, SubjectAccessReviews and TokenReviews.
 type kubeAPI struct {
 	frontProxy, clients authority
-	down                atomic.Bool
+	down, hanging       atomic.Bool
 	allow               func(authorizationv1.SubjectAccessReviewSpec) bool
 
 	mu      sync.Mutex
@@ -121,6 +121,11 @@ func newKubeAPI(t *testing.T, allow func(authorizationv1.SubjectAccessReviewSpec
 }
 
 func (k *kubeAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if k.hanging.Load() {
+		_, _ = io.Copy(io.Discard, r.Body) // before that, the end of the connection goes unseen
+		<-r.Context().Done()
+		return
+	}
 	if k.down.Load() {
 		http.Error(w, "starting", http.StatusServiceUnavailable)
 		return
@@ -285,9 +290,8 @@ func delegated(t *testing.T, k *kubeAPI, opts *Options) *Server {
 		t.Fatal(err)
 	}
 	run(t, srv)
-	if !k.down.Load() {
-		anyone := newCaller(t, srv, nil, nil)
-		eventually(t, "ready", func() bool { code, _ := anyone.get(t, "/readyz"); return code == 200 })
+	if !k.down.Load() && !k.hanging.Load() {
+		probe(t, srv, "/readyz", 200)
 		k.takeReviews()
 	}
 	return srv
@@ -390,18 +394,26 @@ func TestClusterComesLater(t *testing.T) {
 	k, opts := newKubeAPI(t, func(authorizationv1.SubjectAccessReviewSpec) bool { return true })
 	k.down.Store(true)
 	srv := delegated(t, k, opts)
-	anyone := newCaller(t, srv, nil, nil)
-	if code, body := anyone.get(t, "/livez"); code != 200 {
-		t.Errorf("/livez: status %d: %s", code, body)
-	}
-	if code, body := anyone.get(t, "/readyz"); code != 500 || !strings.Contains(body, "[-]front-proxy failed") {
-		t.Errorf("/readyz: status %d: %s", code, body)
+	probe(t, srv, "/livez", 200)
+	if body := probe(t, srv, "/readyz", 500); !strings.Contains(body, "[-]front-proxy failed") {
+		t.Errorf("/readyz does not say what is missing:\n%s", body)
 	}
 	k.down.Store(false)
-	eventually(t, "ready", func() bool { code, _ := anyone.get(t, "/readyz"); return code == 200 })
+	probe(t, srv, "/readyz", 200)
 	hpa := k.throughFrontProxy(t, srv, hpaController)
 	if code, body := hpa.get(t, "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/m"); code != 200 {
 		t.Errorf("once the cluster is there: status %d: %s", code, body)
+	}
+}
+
+// One that takes connections and says nothing is not waited for either.
+func TestClusterHangs(t *testing.T) {
+	k, opts := newKubeAPI(t, func(authorizationv1.SubjectAccessReviewSpec) bool { return true })
+	k.hanging.Store(true)
+	srv := delegated(t, k, opts)
+	probe(t, srv, "/livez", 200)
+	if code, body := newCaller(t, srv, nil, nil).get(t, "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/m"); code != 504 && code != 500 {
+		t.Errorf("a metric: status %d: %s", code, body)
 	}
 }
 

@@ -26,11 +26,14 @@ var sampleTime = metav1.NewTime(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC))
 //	missing   404, a Status error
 //	backoff   503, a Status error that asks for Retry-After
 //	broken    an error that is no Status error
-//	slow      no answer until the request is given up
+//	slow      an error that says so once the context ends
+//	deaf      no answer until the test ends, whatever the context says
 //	anything  1500 milli for one object, two pods for a selector
-type echo struct{}
+type echo struct {
+	deafUntil <-chan struct{}
+}
 
-func (echo) fail(ctx context.Context, metric string) error {
+func (e echo) fail(ctx context.Context, metric string) error {
 	switch metric {
 	case "missing":
 		return apierrors.NewNotFound(schema.GroupResource{Group: "custom.metrics.k8s.io", Resource: "metrics"}, metric)
@@ -42,7 +45,10 @@ func (echo) fail(ctx context.Context, metric string) error {
 		return errors.New("something the author did not expect")
 	case "slow":
 		<-ctx.Done()
-		return ctx.Err()
+		return apierrors.NewTimeoutError("the backend is slow", 0)
+	case "deaf":
+		<-e.deafUntil
+		return errors.New("too late to matter")
 	default:
 		return nil
 	}

@@ -51,7 +51,8 @@ import (
 )
 
 // RequestTimeout bounds every request, authentication and authorization
-// included. A metrics API that hangs stalls every HorizontalPodAutoscaler of
+// included; the context that a provider gets ends a tenth earlier, so that its
+// error still arrives. A metrics API that hangs stalls every HorizontalPodAutoscaler of
 // the cluster, those on CPU too: they share the controller's workers.
 const RequestTimeout = 2 * time.Second
 
@@ -166,7 +167,7 @@ func tune(config *genericserver.Config, opts *Options) {
 	// for that; without a token in it there is no privileged way in.
 	config.LoopbackClientConfig = &rest.Config{}
 	config.BuildHandlerChainFunc = func(handler http.Handler, c *genericserver.Config) http.Handler {
-		return withoutRetryAfter(genericserver.DefaultBuildHandlerChain(handler, c))
+		return withoutRetryAfter(genericserver.DefaultBuildHandlerChain(withTimeToAnswer(handler), c))
 	}
 	if !opts.Standalone {
 		config.ShutdownDelayDuration = opts.ShutdownDelay
@@ -227,8 +228,9 @@ func (s *Server) Run(ctx context.Context) error {
 	return prepared.RunWithContext(ctx)
 }
 
-// Ready is closed once the server answers requests. It says nothing about
-// /readyz, which waits for what the server depends on.
+// Ready is closed once the server answers requests. It says nothing about the
+// probes: they follow a moment later, /readyz once what the server depends on
+// is there.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Addr is the address that the server listens on, with the port it was given

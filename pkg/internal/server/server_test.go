@@ -3,12 +3,14 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -147,7 +149,6 @@ func TestPaths(t *testing.T) {
 		{"external unavailable", external + "/namespaces/shop/backoff", 503, []string{"backend is away"}},
 		{"any other error is the server's", v1beta2 + "/namespaces/shop/pods/web-0/broken", 500,
 			[]string{`"status":"Failure"`, "something the author did not expect"}},
-		{"a slow provider is cut off", v1beta2 + "/namespaces/shop/pods/web-0/slow", 504, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -165,6 +166,25 @@ func TestPaths(t *testing.T) {
 				t.Errorf("Retry-After: %s", got)
 			}
 		})
+	}
+}
+
+func TestEveryRequestEnds(t *testing.T) {
+	over := make(chan struct{})
+	srv := standalone(t, func(_ *Options, d *Deps) { d.Custom = echo{deafUntil: over} })
+	t.Cleanup(func() { close(over) }) // before the server stops
+	for metric, want := range map[string]string{
+		"slow": "the backend is slow",
+		"deaf": "request did not complete within the allotted timeout",
+	} {
+		start := time.Now()
+		code, header, body := get(t, srv, "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/web-0/"+metric, "application/json")
+		if code != 504 || !strings.Contains(body, want) || header.Get("Retry-After") != "" {
+			t.Errorf("%s: status %d, headers %v: %s", metric, code, header, body)
+		}
+		if took := time.Since(start); took < RequestTimeout/2 || took > 5*RequestTimeout {
+			t.Errorf("%s: ended after %s, not around %s", metric, took, RequestTimeout)
+		}
 	}
 }
 
@@ -324,9 +344,12 @@ func TestDiscovery(t *testing.T) {
 			}
 			for _, l := range lists {
 				for _, r := range l.APIResources {
-					if len(r.Verbs) > 0 { // a parent of subresources has none
-						got = append(got, l.GroupVersion+" "+r.Kind+" "+r.Name)
+					if own := (schema.GroupVersion{Group: r.Group, Version: r.Version}); !own.Empty() && own.String() != l.GroupVersion {
+						t.Errorf("%s in %s is of %s", r.Name, l.GroupVersion, own)
+					} else if own.Empty() && name == "aggregated" { // there, nothing is inherited
+						t.Errorf("%s in %s has a kind without group and version", r.Name, l.GroupVersion)
 					}
+					got = append(got, l.GroupVersion+" "+r.Kind+" "+r.Name)
 				}
 			}
 			slices.Sort(got)
@@ -371,27 +394,36 @@ func TestOneProviderOnly(t *testing.T) {
 	}
 }
 
-func TestProbes(t *testing.T) {
-	synced := errors.New("pods: not listed yet")
-	srv := standalone(t, func(_ *Options, d *Deps) {
-		d.ReadyChecks = map[string]func() error{"pods-synced": func() error { return synced }}
+// probe waits for a probe to answer with code and returns the last answer.
+func probe(t *testing.T, srv *Server, path string, code int) (body string) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%s is %d", path, code), func() (holds bool) {
+		var got int
+		got, _, body = get(t, srv, path, "")
+		return got == code
 	})
-	for path, want := range map[string]int{"/livez": 200, "/healthz": 200, "/readyz": 500} {
-		if code, _, body := get(t, srv, path, ""); code != want {
-			t.Errorf("%s: status %d, want %d: %s", path, code, want, body)
-		}
-	}
-	if _, _, body := get(t, srv, "/readyz?verbose", ""); !strings.Contains(body, "[-]pods-synced failed") {
-		t.Errorf("/readyz does not name the check that fails:\n%s", body)
-	}
+	return body
 }
 
-func TestReadyOnceItsChecksPass(t *testing.T) {
+func TestProbes(t *testing.T) {
+	var missing atomic.Bool
+	missing.Store(true)
 	srv := standalone(t, func(_ *Options, d *Deps) {
-		d.ReadyChecks = map[string]func() error{"pods-synced": func() error { return nil }}
+		d.ReadyChecks = map[string]func() error{"pods-synced": func() error {
+			if missing.Load() {
+				return errors.New("pods: not listed yet")
+			}
+			return nil
+		}}
 	})
-	if code, _, body := get(t, srv, "/readyz", ""); code != 200 {
-		t.Errorf("status %d: %s", code, body)
+	probe(t, srv, "/livez", 200)
+	probe(t, srv, "/healthz", 200)
+	if body := probe(t, srv, "/readyz", 500); !strings.Contains(body, "[-]pods-synced failed") {
+		t.Errorf("/readyz does not name the check that fails:\n%s", body)
+	}
+	missing.Store(false)
+	if body := probe(t, srv, "/readyz?verbose", 200); !strings.Contains(body, "[+]pods-synced ok") {
+		t.Errorf("/readyz does not name the check that passes:\n%s", body)
 	}
 }
 
