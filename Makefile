@@ -59,7 +59,8 @@ e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Pytho
 	cd test/e2e && go test -count=1 -timeout 20m ./...
 
 .PHONY: test-long
-test-long: test fuzz ## Everything, and what takes longer: fuzzing
+test-long: test fuzz ## Everything, and what takes longer: fuzzing, a million reads under faults
+	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (default 1m)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package promtest_test
+
+const defaultAnswers = 100_000
