@@ -174,12 +174,13 @@ func TestPoliciesOfAnExternalRule(t *testing.T) {
 		hint = " (onEmpty: zero serves 0 for this, and for an outage of the exporter)"
 	)
 	answers := map[string]string{
-		"numbers": `{namespace="shop", queue="a"} 6` + "\n" + `{namespace="shop", queue="b"} 2`,
-		"one NaN": `{namespace="shop", queue="a"} 6` + "\n" + `{namespace="shop", queue="b"} NaN`,
-		"all NaN": `{namespace="shop", queue="a"} NaN` + "\n" + `{namespace="shop", queue="b"} NaN`,
-		"debt":    `{namespace="shop", queue="a"} 6` + "\n" + `{namespace="shop", queue="b"} -8`,
-		"huge":    `{namespace="shop", queue="a"} 9e8` + "\n" + `{namespace="shop", queue="b"} 9e8`,
-		"none":    ``,
+		"numbers":   `{namespace="shop", queue="a"} 6` + "\n" + `{namespace="shop", queue="b"} 2`,
+		"one NaN":   `{namespace="shop", queue="a"} 6` + "\n" + `{namespace="shop", queue="b"} NaN`,
+		"all NaN":   `{namespace="shop", queue="a"} NaN` + "\n" + `{namespace="shop", queue="b"} NaN`,
+		"NaN first": `{namespace="shop", queue="a"} NaN` + "\n" + `{namespace="shop", queue="b"} 2`,
+		"debt":      `{namespace="shop", queue="a"} 6` + "\n" + `{namespace="shop", queue="b"} -8`,
+		"huge":      `{namespace="shop", queue="a"} 9e8` + "\n" + `{namespace="shop", queue="b"} 9e8`,
+		"none":      ``,
 	}
 	for _, c := range []struct {
 		name, policy, answer string
@@ -189,6 +190,7 @@ func TestPoliciesOfAnExternalRule(t *testing.T) {
 		{"by default", "", "numbers", []string{`{namespace="shop", queue="a"} value 6000m`, `{namespace="shop", queue="b"} value 2000m`}, "value 8000m"},
 		{"a series with NaN is dropped", "onNaN: drop", "one NaN", []string{`{namespace="shop", queue="a"} value 6000m`}, "value 6000m"},
 		{"or zero", "onNaN: zero", "one NaN", []string{`{namespace="shop", queue="a"} value 6000m`, `{namespace="shop", queue="b"} not-a-number 0m`}, "value 6000m"},
+		{"one measured series makes the sum a value", "onNaN: zero", "NaN first", []string{`{namespace="shop", queue="a"} not-a-number 0m`, `{namespace="shop", queue="b"} value 2000m`}, "value 2000m"},
 		{"all zero", "onNaN: zero", "all NaN", []string{`{namespace="shop", queue="a"} not-a-number 0m`, `{namespace="shop", queue="b"} not-a-number 0m`}, "not-a-number 0m"},
 		{"all dropped is empty", "onNaN: drop", "all NaN", []string{`{} empty: each of the 2 matching series in namespace "shop" is NaN` + hint}, `empty: each of the 2 matching series in namespace "shop" is NaN` + hint},
 		{"and zero if that is zero too", "onNaN: drop, onEmpty: zero", "all NaN", []string{`{namespace="shop"} empty 0m`}, "empty 0m"},
