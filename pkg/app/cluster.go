@@ -30,6 +30,9 @@ func (noCluster) Live(string, labels.Selector) []string     { return nil }
 func (noCluster) Of(string, pods.Workload) []string         { return nil }
 func (noCluster) Workloads(string, string, string) []string { return nil }
 
+// Departed is Of for pods that are gone.
+func (noCluster) Departed(string, pods.Workload, time.Time) []string { return nil }
+
 // podIndex starts the pod index of the cluster. Its ready check is nil where
 // there is no cluster to wait for.
 func (o *serveOptions) podIndex(ctx context.Context, group *errgroup.Group) (index provider.Pods, ready map[string]func() error, err error) {

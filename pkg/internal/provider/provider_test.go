@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -43,8 +44,16 @@ func (s dbStore) Read(ctx context.Context, key snapshot.Key) (*snapshot.Snapshot
 // onePods is the pod index of Deployment shop/web. Pods whose name begins with
 // "web" carry the label app=web.
 type onePods struct {
-	names []string
-	err   error
+	names    []string
+	departed map[string]time.Time
+	err      error
+}
+
+func (p onePods) Departed(namespace string, workload pods.Workload, since time.Time) []string {
+	if p.Of(namespace, workload) == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.departed)), func(name string) bool { return p.departed[name].Before(since) })
 }
 
 func (p onePods) Ready() error { return p.err }
@@ -313,6 +322,61 @@ func TestABackendThatFailsIsUnavailableWithItsCause(t *testing.T) {
 	want := `503 unavailable: metric "load": backend "main": connection refused (it never answered this query)`
 	if got := statusLine(t, err); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
+// In a rollout the old pods go while their share of the rate is still in the
+// window: without it the workload's rate would dip under steady load.
+func TestAPodThatLeftCountsForOneWindow(t *testing.T) {
+	db := promdb.New(promdb.Options{})
+	for second := -240; second <= 0; second += 10 {
+		for pod, perSecond := range map[string]float64{"old": 10, "older": 100, "new": 30} {
+			count := perSecond * float64(240+second)
+			switch {
+			case pod == "old" && second > -60, pod == "older" && second > -200:
+				continue // gone
+			case pod == "new" && second <= -60:
+				continue // not yet there
+			}
+			series := promlabels.FromStrings("__name__", "requests_total", "namespace", "shop", "pod", pod)
+			if err := db.Append(now.Add(time.Duration(second)*time.Second), series, count); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const query = `sum by (namespace, pod) (rate(requests_total[2m]))`
+	rules := "rules:\n"
+	for _, aggregate := range []string{"sum", "max", "avg"} {
+		rules += fmt.Sprintf("- {metric: %s, type: Object, of: deployments.apps, aggregate: %s, query: %q}\n", aggregate, aggregate, query)
+	}
+	p := newTestProvider(t, db, now, rules)
+	perPod := func(pod string) float64 {
+		vector, err := db.Query(t.Context(), fmt.Sprintf(`sum(rate(requests_total{pod=%q}[2m]))`, pod), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return vector.Samples[0].Value
+	}
+	p.reader.Pods = onePods{names: []string{"new"}, departed: map[string]time.Time{
+		"old":   now.Add(-time.Minute),
+		"older": now.Add(-200 * time.Second), // before the window
+	}}
+	for metric, want := range map[string]float64{
+		"sum": perPod("new") + perPod("old"),
+		"max": perPod("new"),
+		"avg": perPod("new"), // of the pods that there are
+	} {
+		value, err := p.GetMetricByName(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}, custom("deployments", "apps", metric), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", metric, err)
+		}
+		if got := value.Value.MilliValue(); got != int64(math.Round(want*1000)) {
+			t.Errorf("%s is %dm, want %g", metric, got, want)
+		}
+	}
+	p.reader.Pods = onePods{departed: map[string]time.Time{"old": now}}
+	if _, err := p.GetMetricByName(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"}, custom("deployments", "apps", "sum"), nil); err == nil {
+		t.Error("a workload without a live pod has a value")
 	}
 }
 

@@ -32,6 +32,8 @@ type Pods interface {
 	Live(namespace string, selector labels.Selector) []string
 	// Of names the pods that belong to a workload.
 	Of(namespace string, workload pods.Workload) []string
+	// Departed names the pods that left a workload at or after a time.
+	Departed(namespace string, workload pods.Workload, since time.Time) []string
 	// Workloads names the workloads of a kind that own a pod.
 	Workloads(namespace, group, resource string) []string
 }
@@ -215,8 +217,23 @@ func (rd *Reader) read(q *question, object instant.Object) (reading.Reading, err
 			return reading.Reading{}, &NotReadyError{Err: err}
 		}
 		workload := pods.Workload{Group: q.rule.Of.Group, Resource: q.rule.Of.Resource, Name: object.Name}
-		return reading.Workload(q.rule, q.groups(), q.filter, object, rd.Pods.Of(object.Namespace, workload)), nil
+		return reading.Workload(q.rule, q.groups(), q.filter, object, rd.members(q, object.Namespace, workload)), nil
 	}
+}
+
+// members names the pods whose series make a workload's value: those that it
+// has and, where the query looks back over a window, those that left it within.
+// What these counted was load of the workload, and their share in the answer
+// fades by itself; without them a rate dips in every rollout. An average is per
+// pod, so there they would stand for pods that the workload no longer has. A
+// workload without a live pod has no value, whatever departed.
+func (rd *Reader) members(q *question, namespace string, workload pods.Workload) []string {
+	live := rd.Pods.Of(namespace, workload)
+	window := q.expr.Window()
+	if len(live) == 0 || window == 0 || q.rule.Aggregate == rule.Avg {
+		return live
+	}
+	return append(live, rd.Pods.Departed(namespace, workload, q.snap.AskedAt.Add(-window))...)
 }
 
 // names lists the objects of a namespace that a rule can be read for.
