@@ -9,6 +9,8 @@ import (
 const (
 	// DefaultTimeout bounds one query to a backend.
 	DefaultTimeout = 10 * time.Second
+	// DefaultScrapeInterval is what most servers are set to.
+	DefaultScrapeInterval = 15 * time.Second
 	// DefaultMaxResponseBytes bounds one answer of a backend, decoded.
 	DefaultMaxResponseBytes = 64 << 20
 	// DefaultCeiling is the largest value served. The HPA multiplies and rounds
@@ -22,6 +24,7 @@ func (c *config) setDefaults() {
 	for i := range c.backends {
 		b := &c.backends[i]
 		b.timeout.orElse(DefaultTimeout)
+		b.scrapeInterval.orElse(DefaultScrapeInterval)
 		b.maxResponseBytes.orElse(DefaultMaxResponseBytes)
 		b.tls.insecureSkipVerify.orElse(false)
 	}

@@ -126,6 +126,7 @@ func (b *backendConfig) compile() Backend {
 		Name:             b.name.value,
 		URL:              b.url.value,
 		Timeout:          b.timeout.value,
+		ScrapeInterval:   b.scrapeInterval.value,
 		MaxResponseBytes: b.maxResponseBytes.value,
 		BearerTokenFile:  b.bearerTokenFile.value,
 		TLS: TLS{

@@ -116,6 +116,7 @@ func describeSet(s *Set) string {
 		fmt.Fprintf(&b, "backend %s\n", backend.Name)
 		line("url", backend.URL)
 		line("timeout", backend.Timeout)
+		line("scrape interval", backend.ScrapeInterval)
 		line("max response bytes", backend.MaxResponseBytes)
 		if backend.BasicAuth != nil {
 			line("user", backend.BasicAuth.Username+" with "+backend.BasicAuth.PasswordFile)

@@ -162,6 +162,10 @@ type Backend struct {
 	URL string
 	// Timeout bounds one query, connection included. Default 10s.
 	Timeout time.Duration
+	// ScrapeInterval is the server's time between two scrapes of a target: the
+	// longest, where targets differ. Default 15s. A server that was away for more
+	// than two of them has missed data.
+	ScrapeInterval time.Duration
 	// MaxResponseBytes bounds the decoded body of one answer. Default 64 MiB.
 	MaxResponseBytes int64
 

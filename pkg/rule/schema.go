@@ -49,6 +49,7 @@ type backendConfig struct {
 	name             field[string]
 	url              field[string]
 	timeout          field[time.Duration]
+	scrapeInterval   field[time.Duration]
 	maxResponseBytes field[int64]
 	bearerTokenFile  field[string]
 	basicAuth        basicAuthConfig
@@ -193,6 +194,7 @@ func (d *decoder) backendFields(node *yaml.Node) (b backendConfig, ok bool) {
 		"name":             d.text("name", &b.name),
 		"url":              d.text("url", &b.url),
 		"timeout":          d.duration("timeout", &b.timeout),
+		"scrapeInterval":   d.duration("scrapeInterval", &b.scrapeInterval),
 		"maxResponseBytes": d.bytes("maxResponseBytes", &b.maxResponseBytes),
 		"bearerTokenFile":  d.text("bearerTokenFile", &b.bearerTokenFile),
 		"basicAuth": func(node *yaml.Node) {

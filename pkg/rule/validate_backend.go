@@ -15,6 +15,8 @@ import (
 const (
 	minTimeout       = 100 * time.Millisecond
 	maxTimeout       = 2 * time.Minute
+	minScrape        = 100 * time.Millisecond
+	maxScrape        = 10 * time.Minute
 	minResponseBytes = 1 << 10
 	maxResponseBytes = 1 << 30
 )
@@ -101,6 +103,9 @@ func urlProblem(text string) (cause, hint string) {
 func (c backendCheck) limits() {
 	if t := c.timeout.value; c.timeout.valid && (t < minTimeout || t > maxTimeout) {
 		c.report(c.timeout.at, fmt.Sprintf(`field "timeout": %s is not between %s and %s`, t, minTimeout, maxTimeout), "")
+	}
+	if i := c.scrapeInterval.value; c.scrapeInterval.valid && (i < minScrape || i > maxScrape) {
+		c.report(c.scrapeInterval.at, fmt.Sprintf(`field "scrapeInterval": %s is not between %s and %s`, i, minScrape, maxScrape), "")
 	}
 	if n := c.maxResponseBytes.value; c.maxResponseBytes.valid && (n < minResponseBytes || n > maxResponseBytes) {
 		hint := ""
