@@ -104,6 +104,12 @@ rules:
 - {metric: connections, type: Object, of: services, objectLabel: service, query: "sum by (namespace, service, zone) (connections)", selectable: [zone]}
 - {metric: backlog, type: Object, of: namespaces, query: "sum by (namespace) (ready)"}
 - {metric: ready, type: External, query: "sum by (namespace, queue) (ready)", selectable: [queue]}
+- {metric: zero_for_nan, type: Pods, onNaN: zero, query: "min by (namespace, pod) (load)"}
+- {metric: clamped, type: Pods, clampMin: 100, clampMax: 600, query: "sum by (namespace, pod) (load)"}
+- {metric: sure, type: Object, of: deployments.apps, aggregate: sum, onNaN: drop, query: "sum by (namespace, pod) (load)"}
+- {metric: total_or_none, type: Object, of: deployments.apps, aggregate: sum, onEmpty: zero, query: "sum by (namespace, pod) (load)"}
+- {metric: connections_or_none, type: Object, of: services, objectLabel: service, onEmpty: zero, query: "sum by (namespace, service, zone) (connections)", selectable: [zone]}
+- {metric: ready_or_none, type: External, onEmpty: zero, query: "sum by (namespace, queue) (ready)", selectable: [queue]}
 - {metric: everywhere, type: External, scope: cluster, query: "sum by (queue) (ready)", selectable: [queue]}
 `
 
@@ -122,6 +128,8 @@ type truthRead struct {
 	// want is PromQL whose answer has a sample per item, told apart by the
 	// label of that name; "" where there is one item, "*" for all labels.
 	want, by string
+	// orZero says that the rule serves zero where nothing has a series.
+	orZero bool
 	// idle is PromQL whose answer is 0 where the value is 0 for lack of events.
 	idle string
 }
@@ -137,6 +145,8 @@ func truthReads() []truthRead {
 		for _, pod := range []string{"web-1", "web-2", "api-1", "gone-1", "new-1"} {
 			reads = append(reads,
 				truthRead{metric: "load", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`load{namespace=%q,pod=%q}`, ns, pod)},
+				truthRead{metric: "zero_for_nan", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`load{namespace=%[1]q,pod=%[2]q} == load or 0 * count by (namespace, pod) (load{namespace=%[1]q,pod=%[2]q})`, ns, pod)},
+				truthRead{metric: "clamped", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`clamp(load{namespace=%q,pod=%q} >= 0 <= 1e9, 100, 600)`, ns, pod)},
 				truthRead{metric: "handled", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`sum by (handler) (handled{namespace=%q,pod=%q})`, ns, pod)},
 				truthRead{metric: "handled", resource: "pods", namespace: ns, object: pod, selector: "handler=a", want: fmt.Sprintf(`sum by (handler) (handled{namespace=%q,pod=%q,handler="a"})`, ns, pod)},
 				truthRead{metric: "handled", resource: "pods", namespace: ns, object: pod, selector: "path in (x,y),handler!=a", asks: `sum by (namespace, pod, handler) (handled{path=~"x|y"})`, want: fmt.Sprintf(`sum by (handler) (handled{namespace=%q,pod=%q,path=~"x|y",handler!="a"})`, ns, pod)},
@@ -152,18 +162,25 @@ func truthReads() []truthRead {
 				want: fmt.Sprintf(`sum by (app) (label_replace(load{namespace=%q,%s}, "app", "$1", "pod", "(.*)-.*"))`, ns, live)},
 			truthRead{metric: "connections", resource: "services", namespace: ns, object: "*", by: "service", want: fmt.Sprintf(`connections{namespace=%q}`, ns)},
 			truthRead{metric: "connections", resource: "services", namespace: ns, object: "*", by: "service", selector: "zone=north", want: fmt.Sprintf(`connections{namespace=%q,zone="north"}`, ns)},
+			truthRead{metric: "total_or_none", resource: deployments, group: apps, namespace: ns, object: "gone", want: `load{pod="none"}`},
 			truthRead{metric: "backlog", resource: "namespaces", object: ns, want: fmt.Sprintf(`sum(ready{namespace=%q})`, ns)},
 			truthRead{metric: "ready", resource: "namespaces", object: ns, want: fmt.Sprintf(`sum(ready{namespace=%q} >= 0 or ready{namespace=%q} * NaN)`, ns, ns)},
 			truthRead{metric: "ready", namespace: ns, by: "*", want: fmt.Sprintf(`sum by (namespace, queue) (ready{namespace=%q})`, ns)},
 			truthRead{metric: "ready", namespace: ns, selector: "queue in (a,b)", by: "*", want: fmt.Sprintf(`sum by (namespace, queue) (ready{namespace=%q,queue=~"a|b"})`, ns)},
 			truthRead{metric: "everywhere", namespace: ns, selector: "queue!=a", by: "*", want: `sum by (queue) (ready{queue!="a"})`},
 		)
+		for _, queue := range []string{"a", "none"} {
+			one := fmt.Sprintf(`ready{namespace=%q,queue=%q}`, ns, queue)
+			reads = append(reads, or0(truthRead{metric: "ready_or_none", namespace: ns, selector: "queue=" + queue, by: "*",
+				want: fmt.Sprintf(`sum by (namespace, queue) (%s) or label_replace(vector(0) unless on () %s, "namespace", %q, "", "")`, one, one, ns)}))
+		}
 		for _, service := range []string{"web", "api", "none"} {
 			reads = append(reads,
+				or0(truthRead{metric: "connections_or_none", resource: "services", namespace: ns, object: service, selector: "zone=south", want: fmt.Sprintf(`sum(connections{namespace=%q,service=%q,zone="south"}) or vector(0)`, ns, service)}),
 				truthRead{metric: "connections", resource: "services", namespace: ns, object: service, want: fmt.Sprintf(`connections{namespace=%q,service=%q}`, ns, service)},
 				truthRead{metric: "connections", resource: "services", namespace: ns, object: service, selector: "zone=south", want: fmt.Sprintf(`connections{namespace=%q,service=%q,zone="south"}`, ns, service)})
 		}
-		for app, mine := range map[string]string{"web": `pod=~"web-[123]"`, "api": `pod=~"api-[123]"`, "new": `pod="new-1"`, "gone": `pod="none"`} {
+		for app, mine := range map[string]string{"web": `pod=~"web-[123]"`, "api": `pod=~"api-[123]"`, "new": `pod="new-1"`} {
 			mine = fmt.Sprintf(`namespace=%q,%s`, ns, mine)
 			of := truthRead{resource: deployments, group: apps, namespace: ns, object: app}
 			with := func(metric, selector, want string) truthRead {
@@ -175,6 +192,8 @@ func truthReads() []truthRead {
 			idle.idle = fmt.Sprintf(`sum(rate(seconds_bucket{%s,le="+Inf"}[20s]))`, mine)
 			reads = append(reads, idle,
 				with("total", "", fmt.Sprintf(`sum(load{%s})`, mine)),
+				with("sure", "", fmt.Sprintf(`sum(load{%s} == load)`, mine)),
+				or0(with("total_or_none", "", fmt.Sprintf(`sum(load{%s}) or vector(0)`, mine))),
 				with("most", "", fmt.Sprintf(`max(load{%s})`, mine)),
 				with("mean", "", fmt.Sprintf(`avg(load{%s})`, mine)),
 				with("path_total", "", fmt.Sprintf(`sum(sum by (pod) (handled{%s}))`, mine)),
@@ -186,6 +205,12 @@ func truthReads() []truthRead {
 	}
 	slices.SortFunc(reads, func(a, b truthRead) int { return strings.Compare(a.String(), b.String()) })
 	return reads
+}
+
+// or0 marks a read of a rule that serves zero for no series.
+func or0(r truthRead) truthRead {
+	r.orZero = true
+	return r
 }
 
 func asking(query string, r truthRead) truthRead {
@@ -444,8 +469,8 @@ func (e *episode) script(r promtest.Request) promtest.Fault {
 }
 
 // harm chooses a kind. It leaves out those that make a true answer to another
-// question: of an External rule every series counts, and buckets that are all
-// equal are a histogram.
+// question: of an External rule every series counts, buckets that are all equal
+// are a histogram, and a rule may serve zero for NaN.
 func (e *episode) harm(r promtest.Request, x float64) promtest.Kind {
 	kinds := promtest.Kinds()
 	kind := kinds[int(x*float64(len(kinds)))]
@@ -458,6 +483,10 @@ func (e *episode) harm(r promtest.Request, x float64) promtest.Kind {
 	case promtest.Negative, promtest.Overflow:
 		if buckets {
 			return promtest.NotANumber
+		}
+	case promtest.NotANumber:
+		if strings.HasPrefix(r.Query, "min by") { // a rule with onNaN: zero
+			return promtest.Infinite
 		}
 	}
 	return kind
@@ -559,11 +588,7 @@ func (e *episode) judge(t *testing.T, i int, o observation, n int) {
 	}
 	usable, must := e.usable(i, o)
 	for _, a := range usable {
-		want := items(nil)
-		if a.Fault.Kind.True() {
-			want = e.want(t, i, a.Arrived)
-		}
-		if maps.Equal(want, o.got) && (want == nil || a.At.UnixMilli() == o.at.UnixMilli()) {
+		if e.fits(t, i, a, o) {
 			return
 		}
 	}
@@ -571,6 +596,29 @@ func (e *episode) judge(t *testing.T, i int, o observation, n int) {
 		return
 	}
 	t.Errorf("%s\n read at %s: %v of %s, %v\n could have used: %s", e.reads[i], clock(o.ended), o.got, clock(o.at), o.err, e.explain(t, i, usable))
+}
+
+// fits reports whether a read came to what an answer says.
+func (e *episode) fits(t *testing.T, i int, a promtest.Answer, o observation) bool {
+	if !a.Fault.Kind.True() && o.err != nil {
+		return true
+	}
+	want := e.want(t, i, a.Arrived)
+	if !a.Fault.Kind.True() && !want.none(e.reads[i]) {
+		return false // all its values are wrong
+	}
+	return maps.Equal(want, o.got) && (want == nil || a.At.UnixMilli() == o.at.UnixMilli())
+}
+
+// none reports whether items are the zero that a read comes to for no series,
+// which no fault of the values can change.
+func (m items) none(r truthRead) bool {
+	for _, v := range m {
+		if v != 0 {
+			return false
+		}
+	}
+	return r.orZero && len(m) == 1
 }
 
 // usable returns the answers that a read may have used, and whether it must
