@@ -1,11 +1,15 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/prometheus/common/config"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promapi"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
@@ -16,13 +20,7 @@ func clients(backends []rule.Backend) (map[string]snapshot.Querier, error) {
 	queriers := make(map[string]snapshot.Querier)
 	var errs []error
 	for _, backend := range backends {
-		client, err := promapi.New(promapi.Config{
-			URL:              backend.URL,
-			HTTP:             httpConfig(backend),
-			Timeout:          backend.Timeout,
-			MaxResponseBytes: backend.MaxResponseBytes,
-			UserAgent:        "pitot/" + version,
-		})
+		client, err := newClient(backend)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("backend %q: %w", backend.Name, err))
 			continue
@@ -30,6 +28,59 @@ func clients(backends []rule.Backend) (map[string]snapshot.Querier, error) {
 		queriers[backend.Name] = client
 	}
 	return queriers, errors.Join(errs...)
+}
+
+func newClient(backend rule.Backend) (*promapi.Client, error) {
+	return promapi.New(promapi.Config{
+		URL:              backend.URL,
+		HTTP:             httpConfig(backend),
+		Timeout:          backend.Timeout,
+		MaxResponseBytes: backend.MaxResponseBytes,
+		UserAgent:        "pitot/" + version,
+	})
+}
+
+// A lateClient is a client that is made when it is first needed. While it cannot
+// be made, for instance because its certificates are not there, its queries say
+// why, and those of other backends go on.
+type lateClient struct {
+	backend rule.Backend
+
+	mu     sync.Mutex
+	client *promapi.Client // nil: not yet
+}
+
+func newLateClient(backend rule.Backend) backendClient { return &lateClient{backend: backend} }
+
+// Query implements snapshot.Querier.
+func (c *lateClient) Query(ctx context.Context, expr string, at time.Time) (instant.Vector, error) {
+	client, err := c.get()
+	if err != nil {
+		return instant.Vector{}, err
+	}
+	return client.Query(ctx, expr, at)
+}
+
+func (c *lateClient) get() (*promapi.Client, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client == nil {
+		client, err := newClient(c.backend)
+		if err != nil {
+			return nil, err
+		}
+		c.client = client
+	}
+	return c.client, nil
+}
+
+// Close drops idle connections.
+func (c *lateClient) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.client != nil {
+		c.client.Close()
+	}
 }
 
 // httpConfig is a backend in the terms of Prometheus' own HTTP client.

@@ -29,21 +29,22 @@ type checkedRule struct {
 }
 
 type checkProblem struct {
-	File   string `json:"file"`
-	Line   int    `json:"line"`
-	Column int    `json:"column"`
-	Rule   string `json:"rule,omitempty"`
-	Cause  string `json:"cause"`
-	Hint   string `json:"hint,omitempty"`
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Rule    string `json:"rule,omitempty"`
+	Backend string `json:"backend,omitempty"`
+	Cause   string `json:"cause"`
+	Hint    string `json:"hint,omitempty"`
 }
 
 func newCheck(env Env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "Check configuration files, all problems at once",
-		Long: `Check reads configuration files as "pitot serve" would, merged, and reports every
-problem with its file, line and column. It needs neither a cluster nor a
-Prometheus. "-" is standard input.
+		Long: `Check reads configuration files and folders as "pitot serve" would, merged, and
+reports every problem with its file, line and column. It needs neither a cluster
+nor a Prometheus. "-" is standard input.
 
 The exit code is 0 for a right configuration and 3 for one with problems.`,
 		Example: `  pitot check pitot.yaml
@@ -85,13 +86,7 @@ func writeCheck(env Env, output format, set *rule.Set, problems rule.Problems) e
 }
 
 func report(set *rule.Set, problems rule.Problems) checkReport {
-	r := checkReport{Valid: len(problems) == 0, Rules: []checkedRule{}, Problems: []checkProblem{}}
-	for _, p := range problems {
-		r.Problems = append(r.Problems, checkProblem{
-			File: p.File, Line: p.Line, Column: p.Column,
-			Rule: p.Rule, Cause: p.Cause, Hint: p.Hint,
-		})
-	}
+	r := checkReport{Valid: len(problems) == 0, Rules: []checkedRule{}, Problems: checkProblems(problems)}
 	if set == nil {
 		return r
 	}
@@ -103,6 +98,17 @@ func report(set *rule.Set, problems rule.Problems) checkReport {
 		})
 	}
 	return r
+}
+
+func checkProblems(problems rule.Problems) []checkProblem {
+	reported := []checkProblem{}
+	for _, p := range problems {
+		reported = append(reported, checkProblem{
+			File: p.File, Line: p.Line, Column: p.Column,
+			Rule: p.Rule, Backend: p.Backend, Cause: p.Cause, Hint: p.Hint,
+		})
+	}
+	return reported
 }
 
 // writeRules says what a right configuration serves, in the HPA's words.

@@ -4,6 +4,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -12,10 +15,10 @@ import (
 
 // configFlag adds -c to flags.
 func configFlag(flags *pflag.FlagSet) *[]string {
-	return flags.StringArrayP("config", "c", nil, `configuration file; repeat it to merge several, "-" is standard input`)
+	return flags.StringArrayP("config", "c", nil, `configuration file, or folder of *.yaml and *.yml; repeat it to merge several, "-" is standard input`)
 }
 
-// loadConfig reads and merges configuration files.
+// loadConfig reads and merges configuration files. It refuses what has problems.
 func loadConfig(env Env, names []string) (*rule.Set, error) {
 	files, err := readConfig(env, names)
 	if err != nil {
@@ -30,25 +33,74 @@ func loadConfig(env Env, names []string) (*rule.Set, error) {
 
 // readConfig reads every file, and reports every one that cannot be read.
 func readConfig(env Env, names []string) ([]rule.File, error) {
+	files := newConfigFiles(env, names).read()
+	var errs []error
+	for _, f := range files {
+		errs = append(errs, f.Err)
+	}
 	if len(names) == 0 {
 		return nil, usageError("no configuration: use --config FILE")
-	}
-	var files []rule.File
-	var errs []error
-	for _, name := range names {
-		text, err := readFile(env, name)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		files = append(files, rule.File{Name: name, Text: text})
 	}
 	return files, errors.Join(errs...)
 }
 
-func readFile(env Env, name string) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(env.Stdin)
+// configFiles are the files and folders that make a configuration.
+type configFiles struct {
+	names []string
+	stdin func() ([]byte, error)
+}
+
+func newConfigFiles(env Env, names []string) configFiles {
+	return configFiles{
+		names: names,
+		stdin: sync.OnceValues(func() ([]byte, error) { return io.ReadAll(env.Stdin) }),
 	}
-	return os.ReadFile(name)
+}
+
+// read reads the files as they are now; standard input, as it was. A file or
+// folder that cannot be read comes with its error.
+func (c configFiles) read() []rule.File {
+	var files []rule.File
+	for _, name := range c.names {
+		if name == "-" {
+			text, err := c.stdin()
+			files = append(files, rule.File{Name: name, Text: text, Err: err})
+			continue
+		}
+		files = append(files, readFiles(name)...)
+	}
+	return files
+}
+
+// readFiles reads a file, or the configuration files of a folder.
+func readFiles(name string) []rule.File {
+	entries, err := os.ReadDir(name)
+	if err != nil { // no folder
+		return []rule.File{readFile(name)}
+	}
+	var files []rule.File
+	for _, entry := range entries {
+		path := filepath.Join(name, entry.Name())
+		if isConfigFile(path) {
+			files = append(files, readFile(path))
+		}
+	}
+	return files
+}
+
+func readFile(name string) rule.File {
+	text, err := os.ReadFile(name)
+	return rule.File{Name: name, Text: text, Err: err}
+}
+
+// isConfigFile reports whether an entry of a folder is a configuration file. The
+// folders below do not count, nor what begins with a dot: of a ConfigMap, the
+// kubelet keeps the versions in such folders and links the files to them.
+func isConfigFile(path string) bool {
+	base := filepath.Base(path)
+	if extension := filepath.Ext(base); strings.HasPrefix(base, ".") || (extension != ".yaml" && extension != ".yml") {
+		return false
+	}
+	stat, err := os.Stat(path)
+	return err != nil || !stat.IsDir()
 }

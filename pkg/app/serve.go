@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,8 +33,13 @@ func newServe(env Env) *cobra.Command {
 server of a cluster or, with --standalone, for this machine alone.
 
 It is ready when the pods of the cluster are known. A Prometheus that is down
-does not make it unready: each metric then answers with the cause.`,
+does not make it unready: each metric then answers with the cause.
+
+A broken rule takes no other away, and its metric answers with the mistake. The
+configuration is read again when it changes; a rule that breaks is served as it
+was. /statusz shows what is served.`,
 		Example: `  pitot serve --config pitot.yaml
+  pitot serve --config /etc/pitot
   pitot serve --config pitot.yaml --standalone --secure-port 8443`,
 		Args: cobra.NoArgs,
 	}
@@ -70,17 +76,13 @@ func (o *serveOptions) run(ctx context.Context, env Env) error {
 	if err := o.validate(); err != nil {
 		return err
 	}
-	set, err := loadConfig(env, *o.config)
-	if err != nil {
-		return err
-	}
-	queriers, err := clients(set.Backends)
+	reload, err := newReloader(newConfigFiles(env, *o.config), newLateClient, log.Named("config"))
 	if err != nil {
 		return err
 	}
 	server.BridgeKlog(log.Named("kubernetes"))
 	store := snapshot.NewStore(snapshot.Options{
-		Backends: queriers,
+		Backends: reload.current.Load().queriers(),
 		Interval: o.refresh,
 		MaxAge:   o.maxAge,
 		Observe:  logQueries(log.Named("query")),
@@ -92,16 +94,19 @@ func (o *serveOptions) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	metrics := provider.New(set, provider.Reader{Store: store, Pods: index}, provider.KnownKinds())
+	metrics := provider.New(reload.current.Load().served, provider.Reader{Store: store, Pods: index}, provider.KnownKinds())
 	api, err := server.New(o.server, server.Deps{
 		Custom:      metrics,
 		External:    metrics,
 		ReadyChecks: ready,
+		Pages:       map[string]http.Handler{"/statusz": statusPage{reload: reload, store: store}},
 	})
 	if err != nil {
 		return err
 	}
+	reload.store, reload.provider = store, metrics
+	group.Go(func() error { reload.run(ctx); return nil })
 	group.Go(func() error { return api.Run(ctx) })
-	announce(log, api, set)
+	announce(log, api, reload.current.Load().served)
 	return group.Wait()
 }

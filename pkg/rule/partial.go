@@ -34,7 +34,8 @@ func (s *Set) ExternalProblems(metric string) Problems {
 	return s.broken.why(key{external: true, metric: metric})
 }
 
-// Broken is the number of rules that problems keep from being served.
+// Broken is the number of rules that problems keep from being served as the
+// files have them, or have had them.
 func (s *Set) Broken() int {
 	if s.broken == nil {
 		return 0
@@ -51,13 +52,19 @@ func (s *Set) Keep(last *Set) *Set {
 		Backends: slices.Clone(s.Backends),
 		Rules:    slices.Clone(s.Rules),
 		byKey:    maps.Clone(s.byKey),
-		broken:   s.broken,
+	}
+	if s.broken != nil {
+		b := *s.broken
+		kept.broken = &b
 	}
 	for _, r := range last.Rules {
 		if !s.lost(r) {
 			continue
 		}
 		kept.add(r)
+		if !s.broken.names(r) {
+			kept.broken.rules++
+		}
 		if _, ok := kept.Backend(r.Backend); !ok {
 			backend, _ := last.Backend(r.Backend)
 			kept.Backends = append(kept.Backends, backend)
@@ -71,14 +78,8 @@ func (s *Set) lost(r *Rule) bool {
 	if s.broken == nil {
 		return false
 	}
-	lost := s.broken.nothing || s.broken.file(r.Position.File) || len(s.broken.byMetric[r.Metric]) > 0
-	for _, k := range r.keys() {
-		if s.byKey[k] != nil {
-			return false
-		}
-		lost = lost || len(s.broken.byKey[k]) > 0
-	}
-	return lost
+	served := slices.ContainsFunc(r.keys(), func(k key) bool { return s.byKey[k] != nil })
+	return !served && (s.broken.nothing || s.broken.names(r) || s.broken.file(r.Position.File))
 }
 
 // A broken is what a configuration lacks through problems.
@@ -87,7 +88,7 @@ type broken struct {
 	byKey    map[key]Problems
 	byMetric map[string]Problems // of rules whose kind of object cannot be read
 	hiding   Problems            // behind which any rule may be
-	files    map[string]bool     // that have a problem
+	files    map[string]bool     // that have a problem, by clean path
 	nothing  bool                // no rule, good or bad, could be read
 }
 
@@ -104,9 +105,15 @@ func (b *broken) why(k key) Problems {
 	return b.hiding
 }
 
+// names reports whether one of the broken rules has the name of r.
+func (b *broken) names(r *Rule) bool {
+	return len(b.byMetric[r.Metric]) > 0 ||
+		slices.ContainsFunc(r.keys(), func(k key) bool { return len(b.byKey[k]) > 0 })
+}
+
 // file reports whether a file, or the folder it is in, has a problem.
 func (b *broken) file(name string) bool {
-	return b.files[name] || b.files[filepath.Dir(name)]
+	return b.files[filepath.Clean(name)] || b.files[filepath.Dir(name)]
 }
 
 // compilePartial makes the set of a configuration with problems.
@@ -118,7 +125,7 @@ func (c *config) compilePartial(problems Problems) *Set {
 		nothing:  len(c.rules) == 0,
 	}
 	for _, p := range problems {
-		b.files[p.File] = true
+		b.files[filepath.Clean(p.File)] = true
 	}
 	set := &Set{byKey: map[key]*Rule{}, broken: b}
 	backends := c.brokenBackends()

@@ -119,6 +119,9 @@ func TestKeep(t *testing.T) {
 			if diff := gocmp.Diff(test.want, got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
+			if len(kept.Rules)-len(set.Rules) > kept.Broken() {
+				t.Errorf("%d broken, of which %d are kept", kept.Broken(), len(kept.Rules)-len(set.Rules))
+			}
 			if again := kept.Keep(kept); len(again.Rules) != len(kept.Rules) {
 				t.Errorf("kept once more: %d rules, want %d", len(again.Rules), len(kept.Rules))
 			}

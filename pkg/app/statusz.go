@@ -1,0 +1,164 @@
+package app
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
+)
+
+// A statusPage shows what a server serves: /statusz. It answers with text, or
+// with JSON for ?format=json and for clients that accept that.
+type statusPage struct {
+	reload *reloader
+	store  *snapshot.Store
+}
+
+// ServeHTTP implements http.Handler.
+func (p statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	report := statusOf(p.reload.current.Load(), p.store.Keys(), time.Now())
+	if r.URL.Query().Get("format") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json") {
+		w.Header().Set("Content-Type", "application/json")
+		_ = writeJSON(w, report) // fails only if the client has gone
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	report.write(w)
+}
+
+// A statusReport is /statusz as JSON.
+type statusReport struct {
+	Version  string          `json:"version"`
+	LoadedAt time.Time       `json:"loaded_at"`
+	Files    []statusFile    `json:"files"`
+	Problems []checkProblem  `json:"problems"`
+	Rules    []statusRule    `json:"rules"`
+	Backends []statusBackend `json:"backends"`
+	Queries  []statusQuery   `json:"queries"`
+
+	age      time.Duration
+	problems []string
+}
+
+type statusFile struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256,omitempty"`
+	Error  string `json:"error,omitempty"`
+}
+
+type statusRule struct {
+	Metric string `json:"metric"`
+	Type   string `json:"type"`
+	Of     string `json:"of"`
+	State  string `json:"state"` // "good", or "kept": as it was before it was broken
+	At     string `json:"at"`    // where it stands, or stood
+	Query  string `json:"query"`
+}
+
+type statusBackend struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// A statusQuery is a query that is kept fresh because somebody reads it.
+type statusQuery struct {
+	Backend    string   `json:"backend"`
+	Query      string   `json:"query"`
+	AgeSeconds *float64 `json:"age_seconds"` // of the last good answer; null if there never was one
+	ReadBefore float64  `json:"read_seconds_ago"`
+	Error      string   `json:"error,omitempty"` // of the latest query
+}
+
+func statusOf(c *configuration, keys []snapshot.KeyStatus, now time.Time) statusReport {
+	report := statusReport{
+		Version: version, LoadedAt: c.at, Problems: checkProblems(c.problems), age: now.Sub(c.at),
+		Files: []statusFile{}, Rules: []statusRule{}, Backends: []statusBackend{}, Queries: []statusQuery{},
+	}
+	for _, p := range c.problems {
+		report.problems = append(report.problems, p.Error())
+	}
+	for _, f := range c.files {
+		file := statusFile{Name: f.Name, Error: errorText(f.Err)}
+		if f.Err == nil {
+			file.SHA256 = fmt.Sprintf("%x", sha256.Sum256(f.Text))
+		}
+		report.Files = append(report.Files, file)
+	}
+	for _, r := range c.served.Rules {
+		state := "good"
+		if c.kept(r) {
+			state = "kept"
+		}
+		report.Rules = append(report.Rules, statusRule{
+			Metric: r.Metric, Type: string(r.Type), Of: r.Of.String(), State: state, At: r.Position.String(), Query: r.Expr().String(),
+		})
+	}
+	for _, b := range c.served.Backends {
+		report.Backends = append(report.Backends, statusBackend{Name: b.Name, URL: b.URL})
+	}
+	for _, key := range keys {
+		report.Queries = append(report.Queries, statusOfQuery(key, now))
+	}
+	return report
+}
+
+func statusOfQuery(key snapshot.KeyStatus, now time.Time) statusQuery {
+	query := statusQuery{
+		Backend: key.Key.Backend, Query: key.Key.Query, Error: errorText(key.Err),
+		ReadBefore: now.Sub(key.ReadAt).Round(time.Millisecond).Seconds(),
+	}
+	if !key.AnsweredAt.IsZero() {
+		age := now.Sub(key.AnsweredAt).Round(time.Millisecond).Seconds()
+		query.AgeSeconds = &age
+	}
+	return query
+}
+
+// write writes the report for people.
+func (s statusReport) write(w io.Writer) {
+	fmt.Fprintf(w, "pitot %s, configuration loaded at %s (%s ago)\n", s.Version, s.LoadedAt.UTC().Format(time.RFC3339), s.age.Round(time.Second))
+	section := func(title string, n int, rows func(w io.Writer)) {
+		fmt.Fprintf(w, "\n%s: %d\n", title, n)
+		table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		rows(table)
+		_ = table.Flush() // fails only if the client has gone
+	}
+	section("files", len(s.Files), func(w io.Writer) {
+		for _, f := range s.Files {
+			what := "sha256 " + f.SHA256
+			if f.Error != "" {
+				what = f.Error
+			}
+			fmt.Fprintf(w, "%s\t%s\n", f.Name, what)
+		}
+	})
+	section("problems", len(s.problems), func(w io.Writer) {
+		for _, p := range s.problems {
+			fmt.Fprintln(w, p)
+		}
+	})
+	section("rules", len(s.Rules), func(w io.Writer) {
+		for _, r := range s.Rules {
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.Metric, r.Type, r.Of, r.State, r.At, r.Query)
+		}
+	})
+	section("backends", len(s.Backends), func(w io.Writer) {
+		for _, b := range s.Backends {
+			fmt.Fprintf(w, "%s\t%s\n", b.Name, b.URL)
+		}
+	})
+	section("queries kept fresh", len(s.Queries), func(w io.Writer) {
+		for _, q := range s.Queries {
+			answered := "never answered"
+			if q.AgeSeconds != nil {
+				answered = fmt.Sprintf("answered %.1fs ago", *q.AgeSeconds)
+			}
+			fmt.Fprintf(w, "%s\t%s\tread %.1fs ago\t%s\t%s\n", q.Backend, answered, q.ReadBefore, q.Query, orDash(q.Error))
+		}
+	})
+}
