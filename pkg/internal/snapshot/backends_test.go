@@ -47,6 +47,21 @@ func TestAChangedBackendAnswersFromTheNextIntervalOn(t *testing.T) {
 	})
 }
 
+func TestAChangedBackendKeepsTheGapInItsData(t *testing.T) {
+	inStore(t, Options{Interval: 10 * time.Second}, func(t *testing.T, s *Store, b *fakeBackend) {
+		windowed := Key{Backend: "main", Query: "rate", Window: 2 * time.Minute}
+		_, _ = s.Read(t.Context(), windowed)
+		b.set(0, fails(errors.New("away")))
+		time.Sleep(5 * time.Minute)
+		s.SetBackends(map[string]Querier{"main": &fakeBackend{}})
+		time.Sleep(time.Minute)
+		var recovering *RecoveringError
+		if _, err := s.Read(t.Context(), windowed); !errors.As(err, &recovering) {
+			t.Errorf("error %v, want that the window is not full", err)
+		}
+	})
+}
+
 func TestABackendThatIsGoneIsNotAsked(t *testing.T) {
 	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
 		mustRead(t, s)

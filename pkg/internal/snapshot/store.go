@@ -102,7 +102,7 @@ type Store struct {
 type backend struct {
 	querier Querier
 	gate    *semaphore.Weighted
-	health  watch
+	health  *watch
 }
 
 // NewStore returns an empty Store. Close it to stop its queries.
@@ -122,13 +122,24 @@ func (s *Store) SetBackends(queriers map[string]Querier) {
 	defer s.mu.Unlock()
 	backends := make(map[string]*backend)
 	for name, querier := range queriers {
-		backends[name] = s.backends[name]
-		if backends[name] == nil || backends[name].querier != querier {
-			backends[name] = &backend{querier: querier, gate: semaphore.NewWeighted(s.opts.Concurrency)}
-		}
+		backends[name] = newBackend(s.backends[name], querier, s.opts.Concurrency)
 	}
 	s.backends = backends
 	maps.DeleteFunc(s.keys, func(key Key, _ *entry) bool { return backends[key.Backend] == nil })
+}
+
+// newBackend returns the successor of a backend, which may be nil: itself if
+// nothing changes. What another Querier leads to may be the same server, so its
+// health is not forgotten.
+func newBackend(last *backend, querier Querier, concurrency int64) *backend {
+	if last != nil && last.querier == querier {
+		return last
+	}
+	b := &backend{querier: querier, gate: semaphore.NewWeighted(concurrency), health: new(watch)}
+	if last != nil {
+		b.health = last.health
+	}
+	return b
 }
 
 // Close ends every query and waits for the last one.
