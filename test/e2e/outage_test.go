@@ -34,9 +34,10 @@ func testOutage(t *testing.T, c *cluster) {
 
 	prometheus.start()
 	c.eventually(t, 30*time.Second, "Prometheus is back", prometheus.ready)
+	// rate() is too low until its window has passed the gap: Pitot does not serve it.
+	c.awaitScalingActive(t, corev1.ConditionFalse, `"outage"`, "recovering")
 	c.awaitScalingActive(t, corev1.ConditionTrue)
-	// rate() is too low until its window is full again, so the HPA may have gone
-	// down and up meanwhile: README.md names this gap.
+	c.throughout(t, 5*time.Second, "with the first values nothing moves", steady)
 	c.awaitCurrent(t, "outage", "outage_requests_per_second", func(perPod float64) bool { return perPod > 8 && perPod < 9 })
 	c.awaitReplicas(t, "outage", "shop", 2)
 	load.stop()
