@@ -378,3 +378,19 @@ func TestTheIntervalIsShortenedByJitter(t *testing.T) {
 		}
 	})
 }
+
+func TestAgesCountFromTheQuestion(t *testing.T) {
+	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		b.set(5*time.Second, nil)
+		if _, err := s.Read(t.Context(), key); err == nil {
+			t.Error("read before the answer")
+		}
+		b.set(0, fails(errors.New("down")))
+		time.Sleep(29 * time.Second) // asked 30s ago, answered 25s ago
+		mustRead(t, s)
+		time.Sleep(time.Second)
+		if snap, err := s.Read(t.Context(), key); err == nil {
+			t.Errorf("read an answer to a question of %s ago", time.Since(snap.AskedAt))
+		}
+	})
+}
