@@ -110,6 +110,7 @@ func announce(log *zap.Logger, api *server.Server, set *rule.Set) {
 		zap.String("version", version),
 		zap.String("url", api.URL()),
 		zap.Int("rules", len(set.Rules)),
+		zap.Int("broken_rules", set.Broken()),
 		zap.Strings("backends", backends),
 	)
 }

@@ -33,16 +33,18 @@ func loadConfig(env Env, names []string) (*rule.Set, error) {
 
 // readConfig reads every file, and reports every one that cannot be read.
 func readConfig(env Env, names []string) ([]rule.File, error) {
+	if len(names) == 0 {
+		return nil, errNoConfig()
+	}
 	files := newConfigFiles(env, names).read()
 	var errs []error
 	for _, f := range files {
 		errs = append(errs, f.Err)
 	}
-	if len(names) == 0 {
-		return nil, usageError("no configuration: use --config FILE")
-	}
 	return files, errors.Join(errs...)
 }
+
+func errNoConfig() error { return usageError("no configuration: use --config FILE") }
 
 // configFiles are the files and folders that make a configuration.
 type configFiles struct {

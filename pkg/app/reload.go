@@ -37,7 +37,7 @@ type reloader struct {
 // is logged; it is an error only if no file can be read at all.
 func newReloader(files configFiles, connect func(rule.Backend) backendClient, log *zap.Logger) (*reloader, error) {
 	if len(files.names) == 0 {
-		return nil, usageError("no configuration: use --config FILE")
+		return nil, errNoConfig()
 	}
 	r := &reloader{files: files, connect: connect, log: log}
 	texts := files.read()
@@ -88,9 +88,9 @@ func (r *reloader) poll() {
 // replace serves next instead of last. The backends of last stay until no read
 // by its rules can be under way.
 func (r *reloader) replace(last, next *configuration) {
-	queriers := last.queriers()
-	maps.Copy(queriers, next.queriers())
-	r.store.SetBackends(queriers)
+	backends := last.asked()
+	maps.Copy(backends, next.asked())
+	r.store.SetBackends(backends)
 	r.provider.SetRules(next.served)
 	r.current.Store(next)
 	observeLoad(next)
@@ -109,7 +109,7 @@ func (r *reloader) retire() {
 	if len(r.retired) == 0 {
 		return
 	}
-	r.store.SetBackends(r.current.Load().queriers())
+	r.store.SetBackends(r.current.Load().asked())
 	for _, client := range r.retired {
 		client.Close()
 	}

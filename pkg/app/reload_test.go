@@ -59,6 +59,12 @@ func (c *fakeClient) Close() {
 	c.closed = true
 }
 
+func (c *fakeClient) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
 // A rig is a reloader with all that hangs on it, on virtual time.
 type rig struct {
 	*reloader
@@ -75,7 +81,7 @@ func inRig(t *testing.T, names []string, f func(t *testing.T, r *rig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reload.store = snapshot.NewStore(snapshot.Options{Backends: reload.current.Load().queriers()})
+		reload.store = snapshot.NewStore(snapshot.Options{Backends: reload.current.Load().asked()})
 		defer reload.store.Close()
 		reload.provider = provider.New(reload.current.Load().served, provider.Reader{Store: reload.store, Pods: noCluster{}}, provider.KnownKinds())
 		ctx, cancel := context.WithCancel(t.Context())
@@ -380,17 +386,18 @@ func TestABackendStaysUntilNobodyReadsIt(t *testing.T) {
 	inRig(t, []string{name}, func(t *testing.T, r *rig) {
 		former := r.current.Load().backends["main"].client.(*fakeClient)
 		write(t, name, configText("http://b:9090", "one: up"))
+		time.Sleep(50 * time.Millisecond) // look between the polls
 		for range 100 {
 			if r.current.Load().backends["main"].client != backendClient(former) {
 				break
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
-		if former.closed {
+		if former.isClosed() {
 			t.Error("closed with the reload")
 		}
 		time.Sleep(pollInterval)
-		if !former.closed {
+		if !former.isClosed() {
 			t.Error("not closed one poll later")
 		}
 	})
