@@ -104,6 +104,9 @@ rules:
 - {metric: connections, type: Object, of: services, objectLabel: service, query: "sum by (namespace, service, zone) (connections)", selectable: [zone]}
 - {metric: backlog, type: Object, of: namespaces, query: "sum by (namespace) (ready)"}
 - {metric: ready, type: External, query: "sum by (namespace, queue) (ready)", selectable: [queue]}
+- {metric: traffic, type: Pods, query: "sum by (namespace, pod, service) (traffic)"}
+- {metric: traffic, type: Object, of: services, objectLabel: service, query: "sum by (namespace, pod, service) (traffic)"}
+- {metric: ready_sure, type: External, onNaN: drop, query: "sum by (namespace, queue) (ready)"}
 - {metric: zero_for_nan, type: Pods, onNaN: zero, query: "min by (namespace, pod) (load)"}
 - {metric: clamped, type: Pods, clampMin: 100, clampMax: 600, query: "sum by (namespace, pod) (load)"}
 - {metric: sure, type: Object, of: deployments.apps, aggregate: sum, onNaN: drop, query: "sum by (namespace, pod) (load)"}
@@ -146,6 +149,8 @@ func truthReads() []truthRead {
 			reads = append(reads,
 				truthRead{metric: "load", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`load{namespace=%q,pod=%q}`, ns, pod)},
 				truthRead{metric: "zero_for_nan", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`load{namespace=%[1]q,pod=%[2]q} == load or 0 * count by (namespace, pod) (load{namespace=%[1]q,pod=%[2]q})`, ns, pod)},
+				truthRead{metric: "traffic", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`traffic{namespace=%q,pod=%q}`, ns, pod)},
+				truthRead{metric: "traffic", resource: "services", namespace: ns, object: "of-" + pod, want: fmt.Sprintf(`traffic{namespace=%q,pod=%q}`, ns, pod)},
 				truthRead{metric: "clamped", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`clamp(load{namespace=%q,pod=%q} >= 0 <= 1e9, 100, 600)`, ns, pod)},
 				truthRead{metric: "handled", resource: "pods", namespace: ns, object: pod, want: fmt.Sprintf(`sum by (handler) (handled{namespace=%q,pod=%q})`, ns, pod)},
 				truthRead{metric: "handled", resource: "pods", namespace: ns, object: pod, selector: "handler=a", want: fmt.Sprintf(`sum by (handler) (handled{namespace=%q,pod=%q,handler="a"})`, ns, pod)},
@@ -166,7 +171,9 @@ func truthReads() []truthRead {
 			truthRead{metric: "backlog", resource: "namespaces", object: ns, want: fmt.Sprintf(`sum(ready{namespace=%q})`, ns)},
 			truthRead{metric: "ready", resource: "namespaces", object: ns, want: fmt.Sprintf(`sum(ready{namespace=%q} >= 0 or ready{namespace=%q} * NaN)`, ns, ns)},
 			truthRead{metric: "ready", namespace: ns, by: "*", want: fmt.Sprintf(`sum by (namespace, queue) (ready{namespace=%q})`, ns)},
+			truthRead{metric: "ready_sure", namespace: ns, by: "*", want: fmt.Sprintf(`sum by (namespace, queue) (ready{namespace=%q} == ready)`, ns)},
 			truthRead{metric: "ready", namespace: ns, selector: "queue in (a,b)", by: "*", want: fmt.Sprintf(`sum by (namespace, queue) (ready{namespace=%q,queue=~"a|b"})`, ns)},
+			truthRead{metric: "ready", namespace: ns, selector: "queue=none", by: "*", want: fmt.Sprintf(`ready{namespace=%q,queue="none"}`, ns)},
 			truthRead{metric: "everywhere", namespace: ns, selector: "queue!=a", by: "*", want: `sum by (queue) (ready{queue!="a"})`},
 		)
 		for _, queue := range []string{"a", "none"} {
@@ -237,6 +244,7 @@ func truthDB(seed uint64, begin time.Time) *promdb.DB {
 	for _, ns := range []string{"shop", "bank"} {
 		for _, pod := range []string{"web-1", "web-2", "web-3", "api-1", "api-2", "gone-1"} {
 			gauge(db, seed, begin, "__name__", "load", "namespace", ns, "pod", pod)
+			gauge(db, seed, begin, "__name__", "traffic", "namespace", ns, "pod", pod, "service", "of-"+pod)
 			counter(db, seed, begin, "__name__", "requests_total", "namespace", ns, "pod", pod)
 			for _, handler := range []string{"a", "b"} {
 				for _, path := range []string{"x", "y", "z"} {
@@ -287,6 +295,9 @@ func gauge(db *promdb.DB, seed uint64, begin time.Time, pairs ...string) {
 			return promdb.StaleMarker()
 		case spell < often:
 			return unusable[mix(seed, name, "sort", step/10)%uint64(len(unusable))]
+		}
+		if chance(seed, name, "zero", step/4) < 0.05 {
+			return 0 // measured
 		}
 		return float64(mix(seed, name, step)%4000) / 4
 	})
@@ -402,7 +413,7 @@ func newEpisode(t *testing.T, seed uint64) *episode {
 	}
 	t.Cleanup(client.Close)
 	e.store = snapshot.Options{
-		Backends: map[string]snapshot.Querier{"main": client},
+		Backends: map[string]snapshot.Backend{"main": snapshot.Backend{Querier: client}.Default()},
 		Interval: time.Duration(5+mix(seed, "interval")%11) * time.Second,
 		Linger:   time.Duration(20+mix(seed, "linger")%100) * time.Second,
 		Jitter: func(d time.Duration) time.Duration {
@@ -628,7 +639,7 @@ func (m items) none(r truthRead) bool {
 func (e *episode) usable(i int, o observation) (usable []promtest.Answer, must bool) {
 	slack := time.Duration(0)
 	if e.store.Concurrency < int64(len(e.reads)) {
-		slack = e.store.QueryTimeout // a query may have waited before it was sent
+		slack = e.store.Backends["main"].Timeout // a query may have waited before it was sent
 	}
 	var newest *promtest.Answer
 	for _, a := range e.server.Answers(e.asked[i].query) {
