@@ -16,8 +16,8 @@ import (
 )
 
 // clients returns a Prometheus client for each backend. Nothing is dialled yet.
-func clients(backends []rule.Backend) (map[string]snapshot.Querier, error) {
-	queriers := make(map[string]snapshot.Querier)
+func clients(backends []rule.Backend) (map[string]snapshot.Backend, error) {
+	asked := make(map[string]snapshot.Backend)
 	var errs []error
 	for _, backend := range backends {
 		client, err := newClient(backend)
@@ -25,9 +25,14 @@ func clients(backends []rule.Backend) (map[string]snapshot.Querier, error) {
 			errs = append(errs, fmt.Errorf("backend %q: %w", backend.Name, err))
 			continue
 		}
-		queriers[backend.Name] = client
+		asked[backend.Name] = askedBackend(backend, client)
 	}
-	return queriers, errors.Join(errs...)
+	return asked, errors.Join(errs...)
+}
+
+// askedBackend is a backend as the store asks it.
+func askedBackend(backend rule.Backend, client snapshot.Querier) snapshot.Backend {
+	return snapshot.Backend{Querier: client, Timeout: backend.Timeout, ScrapeInterval: backend.ScrapeInterval}
 }
 
 func newClient(backend rule.Backend) (*promapi.Client, error) {

@@ -56,13 +56,13 @@ func (c *configuration) next(files []rule.File, now time.Time, connect func(rule
 	return n
 }
 
-// queriers are the clients of the backends.
-func (c *configuration) queriers() map[string]snapshot.Querier {
-	queriers := make(map[string]snapshot.Querier)
+// asked are the backends as the store asks them.
+func (c *configuration) asked() map[string]snapshot.Backend {
+	asked := make(map[string]snapshot.Backend)
 	for name, backend := range c.backends {
-		queriers[name] = backend.client
+		asked[name] = askedBackend(backend.Backend, backend.client)
 	}
-	return queriers
+	return asked
 }
 
 // kept reports whether a rule is served as it was in an earlier load.

@@ -124,7 +124,7 @@ func (o *demoOptions) run(ctx context.Context, env Env) error {
 	}
 	group.Go(func() error { scraper.Run(ctx); return nil })
 
-	store := snapshot.NewStore(snapshot.Options{Backends: everyBackend(set, db), Interval: o.every, MaxAge: 5 * o.every})
+	store := snapshot.NewStore(snapshot.Options{Backends: everyBackend(set, db, o.every), Interval: o.every, MaxAge: 5 * o.every})
 	defer store.Close()
 	api, err := o.serve(set, store, scene.pods)
 	if err != nil {
@@ -276,11 +276,11 @@ func families(db *promdb.DB) string {
 	return strings.Join(lines, "\n")
 }
 
-// everyBackend answers for each backend of the rules.
-func everyBackend(set *rule.Set, querier snapshot.Querier) map[string]snapshot.Querier {
-	backends := make(map[string]snapshot.Querier)
+// everyBackend lets one querier answer for each backend of the rules.
+func everyBackend(set *rule.Set, querier snapshot.Querier, scrapeInterval time.Duration) map[string]snapshot.Backend {
+	backends := make(map[string]snapshot.Backend)
 	for _, backend := range set.Backends {
-		backends[backend.Name] = querier
+		backends[backend.Name] = snapshot.Backend{Querier: querier, ScrapeInterval: scrapeInterval}
 	}
 	return backends
 }

@@ -88,13 +88,13 @@ func (o *queryOptions) run(ctx context.Context, env Env, metric string) error {
 	if err != nil {
 		return usageError("--selector: %w", err)
 	}
-	queriers, err := clients(set.Backends)
+	backends, err := clients(set.Backends)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
-	store := snapshot.NewStore(snapshot.Options{Backends: queriers, FirstWait: o.timeout, QueryTimeout: o.timeout})
+	store := snapshot.NewStore(snapshot.Options{Backends: backends, FirstWait: o.timeout})
 	defer store.Close()
 	reader := provider.Reader{Store: store}
 	if slices.ContainsFunc(rules, (*rule.Rule).OverPods) {

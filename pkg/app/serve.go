@@ -82,7 +82,7 @@ func (o *serveOptions) run(ctx context.Context, env Env) error {
 	}
 	server.BridgeKlog(log.Named("kubernetes"))
 	store := snapshot.NewStore(snapshot.Options{
-		Backends: reload.current.Load().queriers(),
+		Backends: reload.current.Load().asked(),
 		Interval: o.refresh,
 		MaxAge:   o.maxAge,
 		Observe:  logQueries(log.Named("query")),

@@ -15,7 +15,7 @@ func TestKeysOfAnUnchangedBackendNoticeNothing(t *testing.T) {
 	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
 		mustRead(t, s)
 		for range 100 {
-			s.SetBackends(map[string]Querier{"main": b, "other": &fakeBackend{}})
+			s.SetBackends(map[string]Backend{"main": {Querier: b}, "other": {Querier: &fakeBackend{}}})
 			start := time.Now()
 			if got := mustRead(t, s); got != 1 || time.Since(start) != 0 {
 				t.Fatalf("read %g after %s, want the answer in memory", got, time.Since(start))
@@ -31,7 +31,7 @@ func TestAChangedBackendAnswersFromTheNextIntervalOn(t *testing.T) {
 	inStore(t, Options{Interval: 10 * time.Second}, func(t *testing.T, s *Store, b *fakeBackend) {
 		mustRead(t, s)
 		other := &fakeBackend{answer: fails(errors.New("other"))}
-		s.SetBackends(map[string]Querier{"main": other})
+		s.SetBackends(map[string]Backend{"main": {Querier: other}})
 		if got := mustRead(t, s); got != 1 {
 			t.Errorf("read %g, want the last answer", got)
 		}
@@ -53,7 +53,7 @@ func TestAChangedBackendKeepsTheGapInItsData(t *testing.T) {
 		_, _ = s.Read(t.Context(), windowed)
 		b.set(0, fails(errors.New("away")))
 		time.Sleep(5 * time.Minute)
-		s.SetBackends(map[string]Querier{"main": &fakeBackend{}})
+		s.SetBackends(map[string]Backend{"main": {Querier: &fakeBackend{}}})
 		time.Sleep(time.Minute)
 		var recovering *RecoveringError
 		if _, err := s.Read(t.Context(), windowed); !errors.As(err, &recovering) {
@@ -81,7 +81,7 @@ func TestABackendThatComesBackIsAskedOncePerInterval(t *testing.T) {
 	inStore(t, Options{Interval: 10 * time.Second}, func(t *testing.T, s *Store, b *fakeBackend) {
 		mustRead(t, s)
 		s.SetBackends(nil)
-		s.SetBackends(map[string]Querier{"main": b})
+		s.SetBackends(map[string]Backend{"main": {Querier: b}})
 		mustRead(t, s)
 		before := b.queries()
 		time.Sleep(100 * time.Second)
@@ -94,7 +94,7 @@ func TestABackendThatComesBackIsAskedOncePerInterval(t *testing.T) {
 func TestKeysSaysWhatIsAlive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good, bad := &fakeBackend{}, &fakeBackend{answer: fails(errors.New("down"))}
-		s := NewStore(Options{Backends: map[string]Querier{"good": good, "bad": bad}})
+		s := NewStore(Options{Backends: map[string]Backend{"good": {Querier: good}, "bad": {Querier: bad}}})
 		defer s.Close()
 		now := time.Now()
 		for _, k := range []Key{{Backend: "good", Query: "b"}, {Backend: "good", Query: "a"}, {Backend: "bad", Query: "c"}} {

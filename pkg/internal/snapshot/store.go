@@ -16,8 +16,8 @@ import (
 
 // Options configure a Store. Default fills what is zero.
 type Options struct {
-	// Backends are the queriers by name.
-	Backends map[string]Querier
+	// Backends are those that keys can name.
+	Backends map[string]Backend
 	// Interval is the time between two queries of a key. Default 15s, the HPA's
 	// own period.
 	Interval time.Duration
@@ -29,11 +29,6 @@ type Options struct {
 	Linger time.Duration
 	// FirstWait is how long the first read of a key waits. Default 1s.
 	FirstWait time.Duration
-	// QueryTimeout bounds one query, waiting for its turn included. Default 10s.
-	QueryTimeout time.Duration
-	// ScrapeInterval is the backends' time between two scrapes. Default 15s. A
-	// backend that was away for more than two of them has missed data.
-	ScrapeInterval time.Duration
 	// Concurrency bounds the queries in flight per backend. Default 8.
 	Concurrency int64
 	// MaxKeys bounds the keys alive. Default 10000.
@@ -44,6 +39,23 @@ type Options struct {
 	// Observe, if set, is told of every query when it ends. It is called
 	// concurrently.
 	Observe func(Observation)
+}
+
+// A Backend is where queries go. Default fills what is zero.
+type Backend struct {
+	Querier Querier
+	// Timeout bounds one query, waiting for its turn included. Default 10s.
+	Timeout time.Duration
+	// ScrapeInterval is the backend's time between two scrapes. Default 15s. A
+	// backend that was away for more than two of them has missed data.
+	ScrapeInterval time.Duration
+}
+
+// Default returns b with every zero field filled.
+func (b Backend) Default() Backend {
+	setDefault(&b.Timeout, 10*time.Second)
+	setDefault(&b.ScrapeInterval, 15*time.Second)
+	return b
 }
 
 // An Observation is one query at a backend, seen from here.
@@ -61,8 +73,6 @@ func (o Options) Default() Options {
 	setDefault(&o.MaxAge, max(30*time.Second, 2*o.Interval))
 	setDefault(&o.Linger, 15*time.Minute)
 	setDefault(&o.FirstWait, time.Second)
-	setDefault(&o.QueryTimeout, 10*time.Second)
-	setDefault(&o.ScrapeInterval, 15*time.Second)
 	setDefault(&o.Concurrency, 8)
 	setDefault(&o.MaxKeys, 10000)
 	if o.Jitter == nil {
@@ -98,11 +108,11 @@ type Store struct {
 	keys     map[Key]*entry // each of one of the backends
 }
 
-// A backend is a Querier with what all its keys share.
+// A backend is a Backend with what all its keys share.
 type backend struct {
-	querier Querier
-	gate    *semaphore.Weighted
-	health  *watch
+	Backend
+	gate   *semaphore.Weighted
+	health *watch
 }
 
 // NewStore returns an empty Store. Close it to stop its queries.
@@ -113,16 +123,16 @@ func NewStore(opts Options) *Store {
 	return s
 }
 
-// SetBackends replaces the backends. The keys of a backend whose Querier stays
-// the same notice nothing. Those of one that gets another Querier ask that one
-// from the next interval on, and serve the last answer until it is too old. Those
-// of a backend that is gone are forgotten at once.
-func (s *Store) SetBackends(queriers map[string]Querier) {
+// SetBackends replaces the backends. The keys of a backend that stays the same
+// notice nothing. Those of one that changes ask the new one from the next
+// interval on, and serve the last answer until it is too old. Those of a backend
+// that is gone are forgotten at once.
+func (s *Store) SetBackends(given map[string]Backend) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	backends := make(map[string]*backend)
-	for name, querier := range queriers {
-		backends[name] = newBackend(s.backends[name], querier, s.opts.Concurrency)
+	for name, b := range given {
+		backends[name] = newBackend(s.backends[name], b.Default(), s.opts.Concurrency)
 	}
 	s.backends = backends
 	maps.DeleteFunc(s.keys, func(key Key, _ *entry) bool { return backends[key.Backend] == nil })
@@ -131,11 +141,11 @@ func (s *Store) SetBackends(queriers map[string]Querier) {
 // newBackend returns the successor of a backend, which may be nil: itself if
 // nothing changes. What another Querier leads to may be the same server, so its
 // health is not forgotten.
-func newBackend(last *backend, querier Querier, concurrency int64) *backend {
-	if last != nil && last.querier == querier {
+func newBackend(last *backend, now Backend, concurrency int64) *backend {
+	if last != nil && last.Backend == now {
 		return last
 	}
-	b := &backend{querier: querier, gate: semaphore.NewWeighted(concurrency), health: new(watch)}
+	b := &backend{Backend: now, gate: semaphore.NewWeighted(concurrency), health: new(watch)}
 	if last != nil {
 		b.health = last.health
 	}
@@ -281,15 +291,15 @@ func (s *Store) turn(e *entry) *backend {
 
 // refresh asks the backend once, publishes the outcome and returns its error.
 func (s *Store) refresh(e *entry, from *backend) error {
-	ctx, cancel := context.WithTimeout(s.ctx, s.opts.QueryTimeout)
+	ctx, cancel := context.WithTimeout(s.ctx, from.Timeout)
 	defer cancel()
 	asked := time.Now()
 	vector, err := from.query(ctx, e.key.Query)
 	if s.ctx.Err() != nil {
 		return ErrClosed
 	}
-	health := from.health.note(asked, err, 2*s.opts.ScrapeInterval)
-	if full := health.fullAt(e.key.Window, s.opts.ScrapeInterval); err == nil && asked.Before(full) {
+	health := from.health.note(asked, err, 2*from.ScrapeInterval)
+	if full := health.fullAt(e.key.Window, from.ScrapeInterval); err == nil && asked.Before(full) {
 		err = &RecoveringError{Window: e.key.Window, Until: full}
 	}
 	s.opts.Observe(Observation{
@@ -304,7 +314,7 @@ func (b *backend) query(ctx context.Context, expr string) (instant.Vector, error
 		return instant.Vector{}, errBusy
 	}
 	defer b.gate.Release(1)
-	vector, err := b.querier.Query(ctx, expr, time.Time{})
+	vector, err := b.Querier.Query(ctx, expr, time.Time{})
 	if err == nil && len(vector.Warnings) > 0 {
 		err = partial(vector.Warnings)
 	}

@@ -64,12 +64,14 @@ func fails(err error) func(int) (instant.Vector, error) {
 	return func(int) (instant.Vector, error) { return instant.Vector{}, err }
 }
 
-// inStore runs f with a store over one backend, on virtual time.
+// inStore runs f with a store over one backend, "main", on virtual time.
 func inStore(t *testing.T, opts Options, f func(t *testing.T, s *Store, b *fakeBackend)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := &fakeBackend{latency: 100 * time.Millisecond}
-		opts.Backends = map[string]Querier{"main": b}
+		backend := opts.Backends["main"]
+		backend.Querier = b
+		opts.Backends = map[string]Backend{"main": backend}
 		s := NewStore(opts)
 		defer s.Close()
 		f(t, s, b)
@@ -182,7 +184,7 @@ func TestABackendThatComesBackIsNoticedWithoutARead(t *testing.T) {
 }
 
 func TestAHungRefreshMakesTheAnswerStale(t *testing.T) {
-	inStore(t, Options{QueryTimeout: time.Hour}, func(t *testing.T, s *Store, b *fakeBackend) {
+	inStore(t, Options{Backends: map[string]Backend{"main": {Timeout: time.Hour}}}, func(t *testing.T, s *Store, b *fakeBackend) {
 		mustRead(t, s)
 		b.set(2*time.Hour, nil)
 		time.Sleep(31 * time.Second)
@@ -352,7 +354,7 @@ func TestGroupsAreComputedOncePerSnapshot(t *testing.T) {
 }
 
 func BenchmarkReadFromMemory(b *testing.B) {
-	s := NewStore(Options{Backends: map[string]Querier{"main": &fakeBackend{}}})
+	s := NewStore(Options{Backends: map[string]Backend{"main": {Querier: &fakeBackend{}}}})
 	defer s.Close()
 	if _, err := s.Read(b.Context(), key); err != nil {
 		b.Fatal(err)
