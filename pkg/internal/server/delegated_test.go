@@ -345,7 +345,7 @@ func TestReaderOfOneNamespace(t *testing.T) {
 }
 
 func TestWhoIsWho(t *testing.T) {
-	k, opts := newKubeAPI(t, func(spec authorizationv1.SubjectAccessReviewSpec) bool { return false })
+	k, opts := newKubeAPI(t, func(authorizationv1.SubjectAccessReviewSpec) bool { return false })
 	opts.Authorization.DenyCacheTTL = 0 // every case is to be seen
 	srv := delegated(t, k, opts)
 	certificate := func(a authority, name string) *tls.Certificate { c := a.client(t, name); return &c }

@@ -59,7 +59,10 @@ func TestConnectionsCanStillBeTakenOver(t *testing.T) {
 	} {
 		hijacked := make(chan error, 1)
 		srv := httptest.NewServer(withoutRetryAfter(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { hijacked <- hijack(w) })))
-		_, _ = http.Get(srv.URL) // breaks off
+		if answer, err := http.Get(srv.URL); err == nil {
+			answer.Body.Close()
+			t.Errorf("%s: the connection did not break off", name)
+		}
 		if err := <-hijacked; err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -89,8 +92,8 @@ func TestRefusalsOfTheGenericServer(t *testing.T) {
 		return answer
 	}
 	// refused arranges that the next request to the chain is refused, and sends it.
-	tests := map[string]func(t *testing.T, chain func(http.Handler, *genericserver.Config) http.Handler) *httptest.ResponseRecorder{
-		"too many in flight": func(t *testing.T, chain func(http.Handler, *genericserver.Config) http.Handler) *httptest.ResponseRecorder {
+	tests := map[string]func(chain func(http.Handler, *genericserver.Config) http.Handler) *httptest.ResponseRecorder{
+		"too many in flight": func(chain func(http.Handler, *genericserver.Config) http.Handler) *httptest.ResponseRecorder {
 			config := newConfig()
 			config.MaxRequestsInFlight = 1
 			entered, leave := make(chan struct{}), make(chan struct{})
@@ -103,7 +106,7 @@ func TestRefusalsOfTheGenericServer(t *testing.T) {
 			<-first
 			return answer
 		},
-		"draining": func(t *testing.T, chain func(http.Handler, *genericserver.Config) http.Handler) *httptest.ResponseRecorder {
+		"draining": func(chain func(http.Handler, *genericserver.Config) http.Handler) *httptest.ResponseRecorder {
 			config := newConfig()
 			config.NonLongRunningRequestWaitGroup.Wait()
 			return get(chain(http.NotFoundHandler(), config))
@@ -111,10 +114,10 @@ func TestRefusalsOfTheGenericServer(t *testing.T) {
 	}
 	for name, refused := range tests {
 		t.Run(name, func(t *testing.T) {
-			if plain := refused(t, genericserver.DefaultBuildHandlerChain); plain.Header().Get("Retry-After") == "" {
+			if plain := refused(genericserver.DefaultBuildHandlerChain); plain.Header().Get("Retry-After") == "" {
 				t.Errorf("the generic chain answers %d without Retry-After: this test has lost its point", plain.Code)
 			}
-			ours := refused(t, func(h http.Handler, c *genericserver.Config) http.Handler { return c.BuildHandlerChainFunc(h, c) })
+			ours := refused(func(h http.Handler, c *genericserver.Config) http.Handler { return c.BuildHandlerChainFunc(h, c) })
 			if got := ours.Header().Get("Retry-After"); got != "" {
 				t.Errorf("status %d with Retry-After: %s", ours.Code, got)
 			}
