@@ -9,6 +9,9 @@ import (
 
 var errBusy = errors.New("all slots of this backend were taken until the deadline")
 
+// errRepeated says that asking again has brought nothing new.
+var errRepeated = errors.New("it repeats its last answer, evaluated at the same time, as a cache does")
+
 // An outcome is what is known of a key after a query: the last good answer, and
 // the failure since then, if any. It is immutable.
 type outcome struct {
@@ -26,6 +29,16 @@ func (o *outcome) next(asked time.Time, vector instant.Vector, err error) *outco
 		return &outcome{err: err}
 	}
 	return &outcome{good: o.good, err: err}
+}
+
+// repeats reports whether an answer is the last good one once more: no two
+// evaluations have the same millisecond, whatever the backend's clock. Answers
+// without a sample are dated to the second only. A zero At says nothing.
+func (o *outcome) repeats(asked time.Time, vector instant.Vector) bool {
+	if o == nil || o.good == nil || vector.At.IsZero() {
+		return false
+	}
+	return vector.At.Equal(o.good.Vector.At) && asked.Sub(o.good.AskedAt) > time.Second
 }
 
 // serve decides what a reader gets: the last good answer while it is young

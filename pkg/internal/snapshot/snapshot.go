@@ -15,6 +15,7 @@
 //   - A Snapshot that Read returns is at most Options.MaxAge old.
 //   - Beyond that age, and until a first answer, Read returns an error that
 //     names the cause. A failure is remembered and answered at once.
+//   - An answer that a backend repeats, as a cache does, gets no younger.
 //   - A Vector that carries warnings is a failure, not an answer.
 //   - After a backend was away, a query with a window fails until its window has
 //     passed the gap: a rate over half a window is half the rate.

@@ -302,6 +302,9 @@ func (s *Store) refresh(e *entry, from *backend) error {
 	if full := health.fullAt(e.key.Window, from.ScrapeInterval); err == nil && asked.Before(full) {
 		err = &RecoveringError{Window: e.key.Window, Until: full}
 	}
+	if err == nil && e.latest.Load().repeats(asked, vector) {
+		err = errRepeated
+	}
 	s.opts.Observe(Observation{
 		Key: e.key, Err: err, Failing: e.failing(), Elapsed: time.Since(asked), Series: len(vector.Samples),
 	})

@@ -396,3 +396,27 @@ func TestAgesCountFromTheQuestion(t *testing.T) {
 		}
 	})
 }
+
+func TestARepeatedAnswerGetsNoYounger(t *testing.T) {
+	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		cached := time.Now().Add(-time.Hour) // by the backend's clock
+		b.set(0, func(n int) (instant.Vector, error) {
+			vector := vectorOf(float64(n))
+			vector.At = cached
+			return vector, nil
+		})
+		mustRead(t, s)
+		time.Sleep(30 * time.Second)
+		if got := mustRead(t, s); got != 1 {
+			t.Errorf("read %g, want the first answer", got)
+		}
+		time.Sleep(time.Second)
+		_, err := s.Read(t.Context(), key)
+		if want := `backend "main": it repeats its last answer, evaluated at the same time, as a cache does (last good answer 31s ago)`; err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		cached = cached.Add(time.Millisecond)
+		time.Sleep(retryAfter)
+		mustRead(t, s)
+	})
+}
