@@ -122,31 +122,41 @@ func (p *performance) mistyped(samples []instant.Sample) []byte {
 	if len(samples) > 0 {
 		metric = labelsOf(samples[0].Labels)
 	}
-	texts := []string{
+	statuses := []string{
+		whole(`"error"`, `"vector"`, result), whole(`"Success"`, `"vector"`, result), whole(`null`, `"vector"`, result), whole(`true`, `"vector"`, result),
+		fmt.Sprintf(`{"data":{"resultType":"vector","result":%s}}`, result),
+		fmt.Sprintf(`{"status":"success","status":"success","data":{"resultType":"vector","result":%s}}`, result),
+		fmt.Sprintf(`{"status":"success","errorType":"execution","error":"boom","data":{"resultType":"vector","result":%s}}`, result),
+		fmt.Sprintf(`{"status":"success","warnings":"partial","data":{"resultType":"vector","result":%s}}`, result),
+	}
+	envelopes := []string{
 		`null`, `{}`, `[]`, `"success"`, `17`, `{"status":"success"}`, `{"status":"success","data":null}`,
 		`{"status":"success","data":{}}`, `{"status":"success","data":` + result + `}`,
-		whole(`"error"`, `"vector"`, result), whole(`"Success"`, `"vector"`, result), whole(`null`, `"vector"`, result), whole(`true`, `"vector"`, result),
+		fmt.Sprintf(`{"status":"success","data":{"resultType":"vector","result":[],"result":%s}}`, result),
+	}
+	results := []string{
 		whole(`"success"`, `"matrix"`, result), whole(`"success"`, `"string"`, result), whole(`"success"`, `"scalar"`, result),
 		whole(`"success"`, `"table"`, result), whole(`"success"`, `null`, result), whole(`"success"`, `7`, result),
 		vector(`null`), vector(`{}`), vector(`"7"`), vector(`7`), vector(value), vector(`[` + value + `]`), vector(`[null]`),
-		fmt.Sprintf(`{"data":{"resultType":"vector","result":%s}}`, result),
-		fmt.Sprintf(`{"status":"success","status":"success","data":{"resultType":"vector","result":%s}}`, result),
-		fmt.Sprintf(`{"status":"success","data":{"resultType":"vector","result":[],"result":%s}}`, result),
-		fmt.Sprintf(`{"status":"success","errorType":"execution","error":"boom","data":{"resultType":"vector","result":%s}}`, result),
-		fmt.Sprintf(`{"status":"success","warnings":"partial","data":{"resultType":"vector","result":%s}}`, result),
+	}
+	members := []string{
 		vector(`[{"metric":` + metric + `}]`), vector(`[{"value":` + value + `}]`),
 		vector(fmt.Sprintf(`[{"metric":%s,"values":[%s]}]`, metric, value)),
 		vector(fmt.Sprintf(`[{"metric":%s,"value":%s,"value":%s}]`, metric, value, value)),
 		vector(fmt.Sprintf(`[{"metric":%s,"value":%s},{"metric":{"other":"time"},"value":[12,"7"]}]`, metric, value)),
 		one(`null`, value), one(`[]`, value), one(`"x"`, value), one(`{"namespace":"shop","pod":7}`, value),
 		one(`{"namespace":"shop","namespace":"shop","pod":"web-1"}`, value), one(`{"":"x"}`, value),
+	}
+	values := []string{
 		one(metric, `7`), one(metric, `"7"`), one(metric, `null`), one(metric, `[]`), one(metric, `{}`),
 		one(metric, `["7"]`), one(metric, `[7]`), one(metric, `[1,2]`), one(metric, `["1","2"]`), one(metric, `[null,"7"]`),
 		one(metric, `[`+p.time()+`,"7","7"]`), one(metric, `[1e300,"7"]`),
 	}
 	for _, number := range []string{"", " 7", "7 ", "0x7", "7_0", "seven", "nan", "infinity", "1e", "--7", "7,5", "1e999"} {
-		texts = append(texts, one(metric, fmt.Sprintf(`[%s,%q]`, p.time(), number)))
+		values = append(values, one(metric, fmt.Sprintf(`[%s,%q]`, p.time(), number)))
 	}
+	groups := [][]string{statuses, envelopes, results, members, values}
+	texts := groups[p.chance.IntN(len(groups))]
 	return []byte(texts[p.chance.IntN(len(texts))])
 }
 

@@ -62,7 +62,7 @@ func (p *performance) perform(samples []instant.Sample) bool {
 	case Huge:
 		p.flood()
 	case Bomb:
-		p.bomb()
+		p.bomb(p.body(lies(samples)))
 	case stray:
 		p.send(http.StatusOK, p.body(lies(samples)))
 	default:
@@ -216,12 +216,15 @@ func (p *performance) flood() {
 	}
 }
 
-// bomb is a gigabyte of blanks within an answer, compressed.
-func (p *performance) bomb() {
+// bomb is a gigabyte of blanks within an answer or behind it, compressed.
+func (p *performance) bomb(body []byte) {
 	p.writer.Header().Set("Content-Encoding", "gzip")
 	z := zip(p.writer)
 	defer zippers.Put(z)
-	_, _ = io.WriteString(z, `{"status":"success","data":{"resultType":"vector","result":[`)
+	if p.chance.IntN(2) == 0 {
+		body = body[:1]
+	}
+	_, _ = z.Write(body)
 	blanks := bytes.Repeat([]byte(" "), 1<<16)
 	for sent := 0; sent < 1<<30; sent += len(blanks) {
 		if _, err := z.Write(blanks); err != nil || p.request.Context().Err() != nil {
