@@ -399,12 +399,15 @@ func TestAgesCountFromTheQuestion(t *testing.T) {
 
 func TestARepeatedAnswerGetsNoYounger(t *testing.T) {
 	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		evaluatedAt := func(at time.Time) func(int) (instant.Vector, error) {
+			return func(n int) (instant.Vector, error) {
+				vector := vectorOf(float64(n))
+				vector.At = at
+				return vector, nil
+			}
+		}
 		cached := time.Now().Add(-time.Hour) // by the backend's clock
-		b.set(0, func(n int) (instant.Vector, error) {
-			vector := vectorOf(float64(n))
-			vector.At = cached
-			return vector, nil
-		})
+		b.set(0, evaluatedAt(cached))
 		mustRead(t, s)
 		time.Sleep(30 * time.Second)
 		if got := mustRead(t, s); got != 1 {
@@ -415,7 +418,7 @@ func TestARepeatedAnswerGetsNoYounger(t *testing.T) {
 		if want := `backend "main": it repeats its last answer, evaluated at the same time, as a cache does (last good answer 31s ago)`; err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
-		cached = cached.Add(time.Millisecond)
+		b.set(0, evaluatedAt(cached.Add(time.Millisecond)))
 		time.Sleep(retryAfter)
 		mustRead(t, s)
 	})
