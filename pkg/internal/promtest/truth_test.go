@@ -146,7 +146,7 @@ func (y *tally) wantVariety(t *testing.T) {
 	if y.numbers < y.reads/5 || y.numbers > y.reads*4/5 {
 		t.Errorf("%d of %d reads gave numbers", y.numbers, y.reads)
 	}
-	for _, cause := range []string{"unavailable", "empty", "not-a-number", "ambiguous", "negative", "out-of-range", "idle"} {
+	for _, cause := range []string{"failed", "partial", "recovering", "pending", "empty", "not-a-number", "ambiguous", "negative", "out-of-range", "idle"} {
 		if y.causes[cause] < 20 {
 			t.Errorf("only %d reads ended as %s", y.causes[cause], cause)
 		}

@@ -29,9 +29,14 @@ func (e *NotReadyError) Unwrap() error { return e.Err }
 const (
 	causeUnknownMetric = "unknown-metric"
 	causeBadRequest    = "bad-request"
-	causeUnavailable   = "unavailable"
 	causeBrokenRule    = "broken-rule"
+	causePodsUnknown   = "pods-unknown"
+	causePending       = "pending"
+	causeFailed        = "failed"
+	causePartial       = "partial"
 	causeRecovering    = "recovering"
+	causeStale         = "stale"
+	causeUnavailable   = "unavailable" // for the rest, such as a request that was cut off
 )
 
 // status makes err a Status whose message tells an HPA's user what is wrong
@@ -59,24 +64,45 @@ func status(metric string, err error) error {
 
 func classify(err error) (code int, reason metav1.StatusReason, cause string) {
 	var noValue *reading.NoValueError
-	var bad *BadRequestError
-	var unknown *UnknownMetricError
-	var broken *BrokenRuleError
-	var recovering *snapshot.RecoveringError
 	switch {
-	case errors.As(err, &unknown):
+	case is[*UnknownMetricError](err):
 		return http.StatusNotFound, metav1.StatusReasonNotFound, causeUnknownMetric
-	case errors.As(err, &broken):
-		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, causeBrokenRule
-	case errors.As(err, &bad):
+	case is[*BadRequestError](err):
 		return http.StatusBadRequest, metav1.StatusReasonBadRequest, causeBadRequest
 	case errors.As(err, &noValue) && noValue.State == reading.Empty:
 		return http.StatusNotFound, metav1.StatusReasonNotFound, noValue.State.String()
 	case errors.As(err, &noValue):
 		return http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, noValue.State.String()
-	case errors.As(err, &recovering):
-		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, causeRecovering
 	default:
-		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, causeUnavailable
+		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, whyUnavailable(err)
 	}
+}
+
+// whyUnavailable names what stands between a rule and its value. The cause of a
+// failure comes before the failure.
+func whyUnavailable(err error) string {
+	switch {
+	case is[*BrokenRuleError](err):
+		return causeBrokenRule
+	case is[*NotReadyError](err):
+		return causePodsUnknown
+	case is[*snapshot.PendingError](err):
+		return causePending
+	case is[*snapshot.RecoveringError](err):
+		return causeRecovering
+	case errors.Is(err, snapshot.ErrPartial):
+		return causePartial
+	case is[*snapshot.FailedError](err):
+		return causeFailed
+	case is[*snapshot.StaleError](err):
+		return causeStale
+	default:
+		return causeUnavailable
+	}
+}
+
+// is reports whether an error of type E is in err's chain.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

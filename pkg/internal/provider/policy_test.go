@@ -157,7 +157,7 @@ func TestPoliciesOfExternalMetrics(t *testing.T) {
 func TestAFailedQueryIsNeverZero(t *testing.T) {
 	p := policyProvider(t)
 	p.reader.Store = dbStore{err: &snapshot.FailedError{Backend: "main", Err: errors.New("connection refused")}}
-	const want = `503 unavailable: metric "ready": backend "main": connection refused (it never answered this query)`
+	const want = `503 failed: metric "ready": backend "main": connection refused (no good answer yet)`
 	_, external := p.GetExternalMetric(t.Context(), "shop", labels.Everything(), provider.ExternalMetricInfo{Metric: "ready"})
 	_, total := p.GetMetricByName(t.Context(), types.NamespacedName{Name: "shop"}, custom("namespaces", "", "ready"), nil)
 	for _, err := range []error{external, total} {

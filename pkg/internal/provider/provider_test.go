@@ -316,12 +316,24 @@ func TestTimestampAndWindowAreTheQuerysOwn(t *testing.T) {
 }
 
 func TestABackendThatFailsIsUnavailableWithItsCause(t *testing.T) {
-	p := shopProvider(t)
-	p.reader.Store = dbStore{err: &snapshot.FailedError{Backend: "main", Err: errors.New("connection refused")}}
-	_, err := p.GetMetricByName(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web-1"}, custom("pods", "", "load"), nil)
-	want := `503 unavailable: metric "load": backend "main": connection refused (it never answered this query)`
-	if got := statusLine(t, err); got != want {
-		t.Errorf("\n got %s\nwant %s", got, want)
+	failed := func(err error) error { return &snapshot.FailedError{Backend: "main", Err: err} }
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{failed(errors.New("connection refused")), `503 failed: metric "load": backend "main": connection refused (no good answer yet)`},
+		{failed(fmt.Errorf("%w: a store is missing", snapshot.ErrPartial)), `503 partial: metric "load": backend "main": partial answer: a store is missing (no good answer yet)`},
+		{failed(&snapshot.RecoveringError{Window: 2 * time.Minute, Until: now}), `503 recovering: metric "load": backend "main": recovering: it was away, and a window of 2m0s is full again at 22:13:20Z (no good answer yet)`},
+		{&snapshot.StaleError{Backend: "main", Age: 40 * time.Second, MaxAge: 30 * time.Second}, `503 stale: metric "load": backend "main": latest answer is 40s old, the bound is 30s`},
+		{&snapshot.PendingError{Backend: "main", Waited: time.Second}, `503 pending: metric "load": backend "main" has not answered the first query yet (waited 1s)`},
+		{context.Canceled, `503 unavailable: metric "load": context canceled`},
+	} {
+		p := shopProvider(t)
+		p.reader.Store = dbStore{err: c.err}
+		_, err := p.GetMetricByName(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web-1"}, custom("pods", "", "load"), nil)
+		if got := statusLine(t, err); got != c.want {
+			t.Errorf("\n got %s\nwant %s", got, c.want)
+		}
 	}
 }
 

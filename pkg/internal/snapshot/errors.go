@@ -43,7 +43,7 @@ type FailedError struct {
 
 func (e *FailedError) Error() string {
 	if e.Since == 0 {
-		return fmt.Sprintf("backend %q: %s (it never answered this query)", e.Backend, e.Err)
+		return fmt.Sprintf("backend %q: %s (no good answer yet)", e.Backend, e.Err)
 	}
 	return fmt.Sprintf("backend %q: %s (last good answer %s ago)", e.Backend, e.Err, e.Since.Round(time.Second))
 }
