@@ -337,7 +337,7 @@ func (o *demoOptions) show(ctx context.Context, env Env, api *server.Server, set
 // warmUp waits until every signal has a value, but not for long: rates need two
 // scrapes, and what has no traffic never comes.
 func warmUp(ctx context.Context, reader *apiReader, signals []demoSignal, every time.Duration) {
-	for range 5 {
+	for begun := time.Now(); time.Since(begun) < 5*time.Second; {
 		readings := reader.readAll(ctx, signals)
 		if !slices.ContainsFunc(readings, func(r demoReading) bool { return r.Error != "" }) {
 			return

@@ -9,8 +9,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -22,9 +22,11 @@ func TestDemoIsUpInSecondsAndItsCurlLinesWork(t *testing.T) {
 		t.Fatal("curl is missing: make deps installs it")
 	}
 	demo := pitot(t, "demo", "-o", "json", "--every", "250ms")
-	var stderr lockedBuffer
-	demo.Stderr = &stderr
 	stdout, err := demo.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := demo.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,47 +34,62 @@ func TestDemoIsUpInSecondsAndItsCurlLinesWork(t *testing.T) {
 	if err := demo.Start(); err != nil {
 		t.Fatal(err)
 	}
-
-	lines := bufio.NewScanner(stdout)
-	if !lines.Scan() {
-		t.Fatalf("no line from the demo: %s", stderr.String())
+	commands, rest := curlLines(stderr)
+	awaitSignals(t, bufio.NewScanner(stdout), "http_requests_per_second", "http_p95_seconds", "queue_depth")
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("up after %s, promised within 10s", took)
 	}
-	t.Logf("first values after %s", time.Since(begun).Round(time.Millisecond))
-	metrics := map[string]bool{}
-	for _, r := range decodeLine(t, lines.Bytes()).Readings {
-		if r.Error != "" {
-			t.Errorf("%s: %s", r.Metric, r.Error)
-		}
-		metrics[r.Metric] = true
-	}
-	for _, want := range []string{"http_requests_per_second", "http_p95_seconds", "queue_depth"} {
-		if !metrics[want] {
-			t.Errorf("no reading of %s", want)
-		}
-	}
-	pasted := 0
-	for line := range strings.Lines(stderr.String()) {
-		command := strings.TrimSpace(line)
-		if !strings.HasPrefix(command, "curl ") {
-			continue
-		}
+	t.Logf("up after %s", time.Since(begun).Round(time.Millisecond))
+	for _, command := range commands {
 		answer, err := exec.Command("sh", "-c", command).Output()
 		if err != nil || !bytes.Contains(answer, []byte(`"value":`)) {
 			t.Errorf("%s\n%v\n%s", command, err, answer)
 		}
-		pasted++
 	}
-	if pasted != 3 {
-		t.Errorf("%d curl lines, want one for each signal:\n%s", pasted, stderr.String())
+	if len(commands) != 3 {
+		t.Errorf("%d curl lines, want one for each signal: %q", len(commands), commands)
 	}
 
 	if err := demo.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, stdout)
+	said, _ := io.ReadAll(rest)
 	if err := demo.Wait(); err != nil {
-		t.Errorf("after an interrupt: %v: %s", err, stderr.String())
+		t.Errorf("after an interrupt: %v: %s", err, said)
 	}
+}
+
+// curlLines reads what the demo says up to the end of its curl lines.
+func curlLines(stderr io.Reader) (commands []string, rest io.Reader) {
+	reader := bufio.NewReader(stderr)
+	for {
+		line, err := reader.ReadString('\n')
+		command := strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(command, "curl "):
+			commands = append(commands, command)
+		case err != nil, len(commands) > 0: // the end, or the empty line after them
+			return commands, reader
+		}
+	}
+}
+
+// awaitSignals reads lines of the demo until one has a value for each metric.
+func awaitSignals(t *testing.T, lines *bufio.Scanner, metrics ...string) {
+	t.Helper()
+	var last string
+	for lines.Scan() {
+		last = lines.Text()
+		served := map[string]bool{}
+		for _, r := range decodeLine(t, lines.Bytes()).Readings {
+			served[r.Metric] = r.Error == ""
+		}
+		if !slices.ContainsFunc(metrics, func(metric string) bool { return !served[metric] }) {
+			return
+		}
+	}
+	t.Fatalf("the demo ended without a value for each of %q: %s", metrics, last)
 }
 
 // pitot is the command in a process of its own: what Kubernetes' libraries log
@@ -83,7 +100,7 @@ func pitot(t *testing.T, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // t.Context ends before clean-up begins
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Args[0] = "pitot" // by this name TestMain runs the command
@@ -142,22 +159,4 @@ func decodeLine(t *testing.T, text []byte) demoLine {
 		t.Fatalf("%s: %v", text, err)
 	}
 	return line
-}
-
-// A lockedBuffer is written by the demo while the test reads it.
-type lockedBuffer struct {
-	mu     sync.Mutex
-	buffer bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buffer.String()
 }

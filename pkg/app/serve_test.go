@@ -1,10 +1,11 @@
 package app
 
 import (
-	"context"
+	"bytes"
 	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,13 +13,14 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
-// A servedPitot is "pitot serve" running in this process.
+// A servedPitot is "pitot serve" running in a process of its own.
 type servedPitot struct {
 	url    string
 	client *http.Client
@@ -27,19 +29,17 @@ type servedPitot struct {
 // serve runs "pitot serve --standalone" until the test ends.
 func serve(t *testing.T, args ...string) *servedPitot {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	process := pitot(t, append([]string{"serve", "--standalone", "--secure-port", "0"}, args...)...)
 	var stderr lockedBuffer
-	done := make(chan int, 1)
-	go func() {
-		args := append([]string{"serve", "--standalone", "--secure-port", "0"}, args...)
-		done <- Main(ctx, Env{Stdout: io.Discard, Stderr: &stderr, Getenv: os.Getenv}, args)
-	}()
+	process.Stderr = &stderr
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // a certificate of this process, on loopback
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
-		cancel()
-		if code := <-done; code != exitFine {
-			t.Errorf("exit code %d: %s", code, stderr.String())
+		if err := errors.Join(process.Process.Signal(os.Interrupt), process.Wait()); err != nil {
+			t.Errorf("%v: %s", err, stderr.String())
 		}
 	})
 	p := &servedPitot{client: &http.Client{Transport: transport}}
@@ -121,4 +121,22 @@ func TestAClientIsMadeWhenItsCertificatesAreThere(t *testing.T) {
 	if vector, err := client.Query(t.Context(), "ready", time.Time{}); err != nil || len(vector.Samples) != 2 {
 		t.Errorf("with its authority: %v, %v", vector, err)
 	}
+}
+
+// A lockedBuffer is written by a server while the test reads it.
+type lockedBuffer struct {
+	mu     sync.Mutex
+	buffer bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buffer.String()
 }
