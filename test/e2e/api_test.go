@@ -204,7 +204,7 @@ func testErrors(t *testing.T, c *cluster) {
 		{"v1beta2: no such metric", v1beta2 + "pods/*/no_such_metric", http.StatusNotFound, []string{"no_such_metric", "no rule has this name"}},
 		{"external: no such metric", external + "no_such_metric", http.StatusNotFound, []string{"no_such_metric", "no rule has this name"}},
 		{"a metric of another kind", v1beta1 + "services/store/page_requests_per_second", http.StatusNotFound, []string{"page_requests_per_second", "deployments.apps", "pods"}},
-		{"no such pod", v1beta1 + "pods/absent/page_requests_per_second", http.StatusNotFound, []string{`no matching series in namespace "api"`}},
+		{"no such pod", v1beta1 + "pods/absent/page_requests_per_second", http.StatusNotFound, []string{"absent"}},
 		{"a selector that no pod has", v1beta1 + "pods/*/page_requests_per_second?labelSelector=tier%3Dside", http.StatusNotFound, []string{"tier=side"}},
 		{"a label that is not selectable", external + "page_requests?labelSelector=colour%3Dred", http.StatusBadRequest, []string{"colour"}},
 		{"a series that is not there", external + "page_requests?labelSelector=name%3Dabsent", http.StatusNotFound, []string{`no matching series in namespace "api"`}},
