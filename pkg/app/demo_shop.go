@@ -158,7 +158,7 @@ func (s *shop) sendRequests(ctx context.Context) {
 	defer requests.Wait()
 	slots := make(chan struct{}, shopInWork)
 	start, due, sent := time.Now(), 0.0, 0
-	everyTick(ctx, func() {
+	every(ctx, shopTick, func() {
 		due += shopRPS(time.Since(start)) * shopTick.Seconds()
 		for ; float64(sent) < due; sent++ {
 			select {
@@ -188,7 +188,7 @@ func (s *shop) get(ctx context.Context, url string) {
 // sendEmails takes from the queue what the workers can send.
 func (s *shop) sendEmails(ctx context.Context) {
 	able := 0.0
-	everyTick(ctx, func() {
+	every(ctx, shopTick, func() {
 		able += shopEmailsPerS * shopTick.Seconds()
 		for ; able >= 1; able-- {
 			if s.queued.Load() > 0 {
@@ -198,8 +198,9 @@ func (s *shop) sendEmails(ctx context.Context) {
 	})
 }
 
-func everyTick(ctx context.Context, f func()) {
-	ticker := time.NewTicker(shopTick)
+// every calls f once per period until ctx is done.
+func every(ctx context.Context, period time.Duration, f func()) {
+	ticker := time.NewTicker(period)
 	defer ticker.Stop()
 	for {
 		select {

@@ -61,16 +61,7 @@ func newReloader(files configFiles, connect func(rule.Backend) backendClient, lo
 
 // run reloads the configuration whenever it changes, until ctx is done.
 func (r *reloader) run(ctx context.Context) {
-	ticker := time.NewTicker(pollInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			r.poll()
-		}
-	}
+	every(ctx, pollInterval, r.poll)
 }
 
 // poll loads the files if they have changed and two readings agree: then nobody
