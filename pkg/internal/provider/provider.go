@@ -144,10 +144,9 @@ func (p *Provider) bySelector(ctx context.Context, namespace string, objects lab
 }
 
 func (p *Provider) external(ctx context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo) (*external_metrics.ExternalMetricValueList, error) {
-	rules := p.rules.Load()
-	r, ok := rules.External(info.Metric)
-	if !ok {
-		return nil, notServed(rules, info.Metric, "as an external metric", rules.ExternalProblems(info.Metric))
+	r, err := p.findExternal(info)
+	if err != nil {
+		return nil, err
 	}
 	matchers, err := matchers(selector)
 	if err != nil {
@@ -233,6 +232,16 @@ func (p *Provider) find(info provider.CustomMetricInfo) (*rule.Rule, error) {
 		}
 	}
 	return nil, notServed(rules, info.Metric, "on "+asked.String(), rules.CustomProblems(info.Metric, asked))
+}
+
+// findExternal returns the rule of an external metric.
+func (p *Provider) findExternal(info provider.ExternalMetricInfo) (*rule.Rule, error) {
+	rules := p.rules.Load()
+	r, ok := rules.External(info.Metric)
+	if !ok {
+		return nil, notServed(rules, info.Metric, "as an external metric", rules.ExternalProblems(info.Metric))
+	}
+	return r, nil
 }
 
 // An UnknownMetricError says that no rule serves a metric as it was asked for.

@@ -159,19 +159,34 @@ type question struct {
 	rule   *rule.Rule
 	expr   *promexpr.Expr
 	filter []*promlabels.Matcher // on the labels of the result
-	snap   *snapshot.Snapshot
+	snap   *snapshot.Snapshot    // nil until it is asked
 }
 
-func (rd *Reader) ask(ctx context.Context, r *rule.Rule, selector []*promlabels.Matcher) (*question, error) {
+// pose narrows a rule by a metric's selector.
+func pose(r *rule.Rule, selector []*promlabels.Matcher) (*question, error) {
 	expr, filter, err := r.Narrow(selector)
 	if err != nil {
 		return nil, &BadRequestError{Reason: err.Error()}
 	}
-	snap, err := rd.Store.Read(ctx, snapshot.Key{Backend: r.Backend, Query: expr.String(), Window: expr.Window()})
+	return &question{rule: r, expr: expr, filter: filter}, nil
+}
+
+// key is what the question asks of which backend. Whoever wants an answer to be
+// in memory before it is read must come to the same key.
+func (q *question) key() snapshot.Key {
+	return snapshot.Key{Backend: q.rule.Backend, Query: q.expr.String(), Window: q.expr.Window()}
+}
+
+func (rd *Reader) ask(ctx context.Context, r *rule.Rule, selector []*promlabels.Matcher) (*question, error) {
+	q, err := pose(r, selector)
 	if err != nil {
 		return nil, err
 	}
-	return &question{rule: r, expr: expr, filter: filter, snap: snap}, nil
+	q.snap, err = rd.Store.Read(ctx, q.key())
+	if err != nil {
+		return nil, err
+	}
+	return q, nil
 }
 
 func (q *question) answer(readings ...reading.Reading) Answer {
