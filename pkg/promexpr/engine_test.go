@@ -2,12 +2,14 @@ package promexpr_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promdb"
 	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 )
@@ -86,6 +88,85 @@ func FuzzLabelsAgainstEngine(f *testing.F) {
 			}
 		}
 	})
+}
+
+// FuzzSampleTimesAgainstEngine holds SampleTimes against the real engine: to
+// every result that is computed from samples alone belongs a time, and no time
+// is later than the evaluation.
+func FuzzSampleTimesAgainstEngine(f *testing.F) {
+	for seed, text := range []string{
+		`x`,
+		`sum by (namespace, pod) (x)`,
+		`sum by (namespace, pod) (rate(x[5m]))`,
+		`sum without (pod, le) (x)`,
+		`max by (namespace) (sum by (pod) (x))`,
+		`topk by (namespace) (1, x)`,
+		`count_values without (pod) ("pod", x)`,
+		`histogram_quantile(0.9, x)`,
+		`label_replace(x, "pod", "$1", "job", "(.*)")`,
+		`label_join(sum by (pod) (x), "job", "-", "pod")`,
+		`max_over_time(x[5m:1m] offset 1m)`,
+		`x offset 2m`,
+		`avg_over_time(x[3m])`,
+		`sum by (pod) (x) / ignoring (job) sum by (pod, job) (y)`,
+		`x * on (pod, namespace) group_left (job) max by (pod, namespace, job) (y{job="a"})`,
+		`max by (pod) (x) * on (pod) group_right (namespace) y`,
+		`x * ignoring (le, job) group_left () max by (pod, namespace) (y)`,
+		`x and on (pod) y`,
+		`x or y`,
+		`x unless y{job="a"}`,
+		`x / scalar(sum(y))`,
+		`sum by (pod) (x) or vector(0)`,
+		`absent(z)`,
+	} {
+		for i := range 4 {
+			f.Add(text, uint64(seed)<<8|uint64(i)*0x9e3779b97f4a7c15)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, seed uint64) {
+		e, err := promexpr.Parse(text)
+		if err != nil || e.Window() > 5*time.Minute {
+			return
+		}
+		times := e.SampleTimes()
+		if times.Query != "" {
+			if _, err := promexpr.Parse(times.Query); err != nil {
+				t.Fatalf("the sample times of %s are no PromQL: %s: %v", e, times.Query, err)
+			}
+		}
+		at := time.Unix(1_700_000_000, 0)
+		db := promdb.New(promdb.Options{})
+		fill(t, db, e.MetricNames(), seed, at)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		results, err := db.Query(ctx, e.String(), at)
+		if err != nil || times.Query == "" || times.Optional {
+			return
+		}
+		taken, err := db.Query(ctx, times.Query, at)
+		if err != nil {
+			t.Fatalf("the sample times of %s: %s: %v", e, times.Query, err)
+		}
+		for _, result := range results.Samples {
+			if !slices.ContainsFunc(taken.Samples, func(time instant.Sample) bool { return agree(result.Labels, time.Labels) }) {
+				t.Errorf("%s has the result %s, to which no time belongs: %s", e, result.Labels, times.Query)
+			}
+		}
+		for _, taken := range taken.Samples {
+			if float64(at.Unix()) < taken.Value {
+				t.Errorf("%s: a sample of %s is %gs in the future: %s", e, taken.Labels, taken.Value-float64(at.Unix()), times.Query)
+			}
+		}
+	})
+}
+
+// agree reports whether a sample time belongs to a result.
+func agree(result, taken labels.Labels) bool {
+	agree := true
+	taken.Range(func(l labels.Label) {
+		agree = agree && (l.Name == promexpr.InputLabel || result.Get(l.Name) == l.Value)
+	})
+	return agree
 }
 
 // fill gives each metric up to eight series that rise over the last five
