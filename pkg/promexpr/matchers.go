@@ -24,7 +24,7 @@ func (e *Expr) WithMatchers(matchers ...*labels.Matcher) *Expr {
 		return e
 	}
 	root := narrow(e.root, matchers)
-	return &Expr{root: root, text: root.String()}
+	return newExpr(root, root.String())
 }
 
 // narrow returns a copy of the tree with the matchers in every selector.

@@ -24,6 +24,7 @@ package promexpr
 
 import (
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -34,8 +35,16 @@ import (
 // An Expr is a PromQL expression that Pitot can serve. The zero value is not
 // usable; Parse makes one.
 type Expr struct {
-	root parser.Expr
-	text string // root, printed
+	root  parser.Expr
+	text  string // root, printed
+	times func() SampleTimes
+}
+
+// newExpr returns the expression of a tree that inspect lets through.
+func newExpr(root parser.Expr, printed string) *Expr {
+	e := &Expr{root: root, text: printed}
+	e.times = sync.OnceValue(func() SampleTimes { return sampleTimesOf(root) })
+	return e
 }
 
 // Parse reads an expression. Its error is SyntaxErrors: every problem of the
@@ -61,7 +70,7 @@ func Parse(text string) (*Expr, error) {
 		// query that means something else once printed must not be asked.
 		return nil, SyntaxErrors{newSyntaxError(text, 0, "the expression cannot be printed faithfully: it becomes %s", printed)}
 	}
-	return &Expr{root: root, text: printed}, nil
+	return newExpr(root, printed), nil
 }
 
 // String returns the expression in canonical form: one line, comments gone, the

@@ -32,13 +32,32 @@ type SampleTimes struct {
 // SampleTimes returns what to ask beside e. Which labels lead from a series to
 // the results that it is part of is read off the tree. The bounds of buckets do
 // not count: the buckets of a histogram are sampled together.
-func (e *Expr) SampleTimes() SampleTimes {
-	var in inputs
-	in.visit(e.root, path{labels: allLabelsBut(model.MetricNameLabel)})
+func (e *Expr) SampleTimes() SampleTimes { return e.times() }
+
+func sampleTimesOf(root parser.Expr) SampleTimes {
+	in := inputsOf(root, allLabelsBut(model.MetricNameLabel))
 	if len(in.times) == 0 {
 		return SampleTimes{}
 	}
 	return SampleTimes{Query: union(in.times).String(), Optional: in.optional}
+}
+
+// Fresh returns the condition that e holds and that each of the newest samples
+// behind it is at most bound old. e must be a condition whose result has a
+// finite set of labels.
+func (e *Expr) Fresh(bound time.Duration) *Expr {
+	fresh := parser.Expr(&parser.ParenExpr{Expr: e.root})
+	for _, taken := range inputsOf(e.root, e.Labels().minus(model.MetricNameLabel)).times {
+		names, _ := resultLabels(taken).Names()
+		if _, sum := taken.(*parser.BinaryExpr); sum {
+			taken = &parser.ParenExpr{Expr: taken} // The printer adds none.
+		}
+		age := &parser.BinaryExpr{Op: parser.SUB, LHS: call("time"), RHS: taken}
+		young := &parser.BinaryExpr{Op: parser.LTE, LHS: age, RHS: &parser.NumberLiteral{Val: bound.Seconds()}}
+		fresh = &parser.BinaryExpr{Op: parser.LAND, LHS: fresh, RHS: &parser.ParenExpr{Expr: young},
+			VectorMatching: &parser.VectorMatching{Card: parser.CardManyToMany, On: true, MatchingLabels: names}}
+	}
+	return newExpr(fresh, fresh.String())
 }
 
 // inputs gathers the selectors of a tree, each as the expression of its sample
@@ -46,6 +65,13 @@ func (e *Expr) SampleTimes() SampleTimes {
 type inputs struct {
 	times    []parser.Expr // each once
 	optional bool
+}
+
+// inputsOf returns the inputs of a result that has the labels.
+func inputsOf(root parser.Expr, labels LabelSet) inputs {
+	var in inputs
+	in.visit(root, path{labels: labels})
+	return in
 }
 
 // A path leads from the result down to a node.

@@ -2,6 +2,7 @@ package promexpr_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 )
@@ -55,5 +56,28 @@ func TestSampleTimes(t *testing.T) {
 				t.Errorf("it is no PromQL: %v", err)
 			}
 		})
+	}
+}
+
+func TestFresh(t *testing.T) {
+	for text, want := range map[string]string{
+		`max(redis_up) == 1`:                  `(max(redis_up) == 1) and on () (time() - max(timestamp(redis_up)) <= 60)`,
+		`max by (namespace) (redis_up) == 1`:  `(max by (namespace) (redis_up) == 1) and on (namespace) (time() - max by (namespace) (timestamp(redis_up)) <= 60)`,
+		`max(redis_up) == 1 and sum(up) >= 3`: `(max(redis_up) == 1 and sum(up) >= 3) and on () (time() - max(timestamp(redis_up)) <= 60) and on () (time() - max(timestamp(up)) <= 60)`,
+		`absent(redis_down)`:                  `(absent(redis_down))`,
+		`sum(up offset 1m) == 1`:              `(sum(up offset 1m) == 1) and on () (time() - (max(timestamp(up offset 1m)) + 60) <= 60)`,
+	} {
+		e, err := promexpr.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh := e.Fresh(time.Minute)
+		again, err := promexpr.Parse(fresh.String())
+		if err != nil || again.String() != fresh.String() {
+			t.Errorf("%s is not printed as it is: %v", fresh, err)
+		}
+		if got := fresh.String(); got != want {
+			t.Errorf("\n got %s\nwant %s", got, want)
+		}
 	}
 }

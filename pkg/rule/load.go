@@ -2,6 +2,7 @@ package rule
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"slices"
@@ -87,6 +88,9 @@ func (c *config) compile() *Set {
 
 // add puts a rule into a set that is being made.
 func (s *Set) add(r *Rule) {
+	if b, ok := s.Backend(r.Backend); ok {
+		r.MaxSampleAge = cmp.Or(r.MaxSampleAge, b.MaxSampleAge()) + b.Delay
+	}
 	s.Rules = append(s.Rules, r)
 	for _, k := range r.keys() {
 		s.byKey[k] = r
@@ -107,6 +111,8 @@ func (r *ruleConfig) compile() *Rule {
 		OnIdle:        r.onIdle.value,
 		OnEmpty:       r.onEmpty.value,
 		OnNaN:         r.onNaN.value,
+		ZeroWhen:      r.zeroWhen.value,
+		MaxSampleAge:  r.maxSampleAge.value,
 		AllowNegative: r.allowNegative.value,
 		ClampMin:      r.clampMin.value,
 		ClampMax:      r.clampMax.value,
@@ -127,6 +133,7 @@ func (b *backendConfig) compile() Backend {
 		URL:              b.url.value,
 		Timeout:          b.timeout.value,
 		ScrapeInterval:   b.scrapeInterval.value,
+		Delay:            b.delay.value,
 		MaxResponseBytes: b.maxResponseBytes.value,
 		BearerTokenFile:  b.bearerTokenFile.value,
 		TLS: TLS{

@@ -121,6 +121,15 @@ type Rule struct {
 	// for quantiles.
 	OnNaN Policy
 
+	// ZeroWhen is a condition that proves zero where the query answers no series:
+	// where it has a result, the value is 0 for an object that agrees with the
+	// result on the labels that name it. Its result carries no other labels. nil:
+	// nothing proves it.
+	ZeroWhen *promexpr.Expr
+	// MaxSampleAge bounds the age of the newest sample behind a value. It includes
+	// the delay of the Backend.
+	MaxSampleAge time.Duration
+
 	// AllowNegative serves values below zero. Without it they are errors.
 	AllowNegative bool
 	// ClampMin and ClampMax bound what is served, zeros by policy included, after
@@ -166,6 +175,9 @@ type Backend struct {
 	// longest, where targets differ. Default 15s. A server that was away for more
 	// than two of them has missed data.
 	ScrapeInterval time.Duration
+	// Delay is how late samples arrive at the server, such as by a remote write.
+	// Default 0. It is an allowance on top of every bound of their age.
+	Delay time.Duration
 	// MaxResponseBytes bounds the decoded body of one answer. Default 64 MiB.
 	MaxResponseBytes int64
 
@@ -173,6 +185,10 @@ type Backend struct {
 	BearerTokenFile string     // "": none; read anew when it changes
 	TLS             TLS
 }
+
+// MaxSampleAge is the bound for rules that have none of their own: three scrapes
+// may fail, and at least a minute.
+func (b Backend) MaxSampleAge() time.Duration { return max(time.Minute, 3*b.ScrapeInterval) }
 
 // BasicAuth holds a user name and the file with the password.
 type BasicAuth struct {

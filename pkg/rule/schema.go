@@ -34,6 +34,8 @@ type ruleConfig struct {
 	onIdle        field[Policy]
 	onEmpty       field[Policy]
 	onNaN         field[Policy]
+	zeroWhen      field[*promexpr.Expr]
+	maxSampleAge  field[time.Duration]
 	allowNegative field[bool]
 	clampMin      field[float64]
 	clampMax      field[float64]
@@ -50,6 +52,7 @@ type backendConfig struct {
 	url              field[string]
 	timeout          field[time.Duration]
 	scrapeInterval   field[time.Duration]
+	delay            field[time.Duration]
 	maxResponseBytes field[int64]
 	bearerTokenFile  field[string]
 	basicAuth        basicAuthConfig
@@ -157,6 +160,8 @@ func (d *decoder) ruleFields(node *yaml.Node) (r ruleConfig, ok bool) {
 		"onIdle":        oneOf(d, "onIdle", &r.onIdle, PolicyError, PolicyZero),
 		"onEmpty":       oneOf(d, "onEmpty", &r.onEmpty, PolicyError, PolicyZero),
 		"onNaN":         oneOf(d, "onNaN", &r.onNaN, PolicyError, PolicyZero, PolicyDrop),
+		"zeroWhen":      d.expression("zeroWhen", &r.zeroWhen),
+		"maxSampleAge":  d.duration("maxSampleAge", &r.maxSampleAge),
 		"allowNegative": d.boolean("allowNegative", &r.allowNegative),
 		"clampMin":      d.number("clampMin", &r.clampMin),
 		"clampMax":      d.number("clampMax", &r.clampMax),
@@ -195,6 +200,7 @@ func (d *decoder) backendFields(node *yaml.Node) (b backendConfig, ok bool) {
 		"url":              d.text("url", &b.url),
 		"timeout":          d.duration("timeout", &b.timeout),
 		"scrapeInterval":   d.duration("scrapeInterval", &b.scrapeInterval),
+		"delay":            d.duration("delay", &b.delay),
 		"maxResponseBytes": d.bytes("maxResponseBytes", &b.maxResponseBytes),
 		"bearerTokenFile":  d.text("bearerTokenFile", &b.bearerTokenFile),
 		"basicAuth": func(node *yaml.Node) {

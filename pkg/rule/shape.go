@@ -19,11 +19,11 @@ const (
 // those of every shape: metric, type, backend, selectable and the limits.
 var shapeFields = map[shape]struct{ needs, may []string }{
 	ofPods:       {needs: []string{"query"}, may: []string{"onNaN"}},
-	ofExternal:   {needs: []string{"query"}, may: []string{"scope", "onEmpty", "onNaN"}},
+	ofExternal:   {needs: []string{"query"}, may: []string{"scope", "onEmpty", "onNaN", "zeroWhen"}},
 	ofQuantile:   {needs: []string{"of", "quantile", "buckets"}, may: []string{"onIdle"}},
-	ofAggregate:  {needs: []string{"of", "aggregate", "query"}, may: []string{"onEmpty", "onNaN"}},
-	ofObject:     {needs: []string{"of", "objectLabel", "query"}, may: []string{"onEmpty", "onNaN"}},
-	ofNamespaces: {needs: []string{"of", "query"}, may: []string{"objectLabel", "onEmpty", "onNaN"}},
+	ofAggregate:  {needs: []string{"of", "aggregate", "query"}, may: []string{"onEmpty", "onNaN", "zeroWhen"}},
+	ofObject:     {needs: []string{"of", "objectLabel", "query"}, may: []string{"onEmpty", "onNaN", "zeroWhen"}},
+	ofNamespaces: {needs: []string{"of", "query"}, may: []string{"objectLabel", "onEmpty", "onNaN", "zeroWhen"}},
 }
 
 // shape returns which shape the rule is meant to have.
@@ -74,8 +74,23 @@ func (r *ruleConfig) shaped() []presence {
 		{"onIdle", r.onIdle.at, r.onIdle.given},
 		{"onEmpty", r.onEmpty.at, r.onEmpty.given},
 		{"onNaN", r.onNaN.at, r.onNaN.given},
+		{"zeroWhen", r.zeroWhen.at, r.zeroWhen.given},
 		{"scope", r.scope.at, r.scope.given},
 	}
+}
+
+// objectLabels are the labels that name an object of the rule whose pods, if it
+// has any, are not told apart.
+func (r *ruleConfig) objectLabels() []string {
+	switch r.shape() {
+	case ofExternal:
+		if r.scope.value == ScopeCluster {
+			return nil
+		}
+	case ofObject:
+		return []string{"namespace", r.objectLabel.value}
+	}
+	return []string{"namespace"}
 }
 
 // requiredLabels are the labels that the result must be able to carry, so that

@@ -37,6 +37,7 @@ func (v *validator) rules() {
 		check.numbers()
 		check.policies()
 		check.limits()
+		check.proof()
 		check.ownership()
 		check.object()
 		check.labels()

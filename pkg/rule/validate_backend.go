@@ -17,6 +17,7 @@ const (
 	maxTimeout       = 2 * time.Minute
 	minScrape        = 100 * time.Millisecond
 	maxScrape        = 10 * time.Minute
+	maxDelay         = 10 * time.Minute
 	minResponseBytes = 1 << 10
 	maxResponseBytes = 1 << 30
 )
@@ -106,6 +107,9 @@ func (c backendCheck) limits() {
 	}
 	if i := c.scrapeInterval.value; c.scrapeInterval.valid && (i < minScrape || i > maxScrape) {
 		c.report(c.scrapeInterval.at, fmt.Sprintf(`field "scrapeInterval": %s is not between %s and %s`, i, minScrape, maxScrape), "")
+	}
+	if d := c.delay.value; c.delay.given && c.delay.valid && (d < 0 || d > maxDelay) {
+		c.report(c.delay.at, fmt.Sprintf(`field "delay": %s is not between 0s and %s`, d, maxDelay), "")
 	}
 	if n := c.maxResponseBytes.value; c.maxResponseBytes.valid && (n < minResponseBytes || n > maxResponseBytes) {
 		hint := ""

@@ -11,6 +11,9 @@ const MaxCeiling = 9.2e12
 
 // policies refuses to drop the only value there is.
 func (c ruleCheck) policies() {
+	if c.onEmpty.value == PolicyZero && c.zeroWhen.given {
+		c.report(c.onEmpty.at, `field "onEmpty": zero needs no proof then, and "zeroWhen" says nothing`, "leave onEmpty out: zeroWhen serves 0 where it is proved")
+	}
 	if c.onNaN.value != PolicyDrop {
 		return
 	}

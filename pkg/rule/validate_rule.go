@@ -87,6 +87,10 @@ func strayHint(s shape, name string) string {
 		return `the expression of a quantile is in "buckets"`
 	case name == "scope":
 		return "the namespace of the object decides; a scope is for External rules"
+	case name == "zeroWhen" && s == ofPods:
+		return "a pod without a series is left out and never counts as zero: the HPA itself treats missing pods with care"
+	case name == "zeroWhen":
+		return "a quantile is idle when its series are there and count nothing, see onIdle"
 	case name == "onIdle":
 		return "only a quantile can be idle"
 	case name == "onEmpty" && s == ofPods:
