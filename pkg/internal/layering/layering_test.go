@@ -30,7 +30,10 @@ var layers = map[string]int{
 	"pkg/internal/snapshot": 2,
 	"pkg/internal/promtest": 2, // tests import it: a Prometheus that fails
 
+	"pkg/internal/promtest/cmd/promtest": 3, // the same as a program, for tests of other modules
+
 	"pkg/internal/provider": 3,
+	"pkg/internal/demand":   3,
 
 	"pkg/internal/server": 4,
 
