@@ -5,6 +5,11 @@ import "time"
 // A Fault is what happens to one answer. Its zero value is a healthy answer at once.
 type Fault struct {
 	Kind Kind
+	// Value is what NotANumber, Infinite, Negative and Overflow make of every
+	// value. 0: one of chance.
+	Value float64
+	// Code is the status of Status and Redirect. 0: one of chance.
+	Code int
 	// Delay passes before the answer begins, or while it trickles.
 	Delay time.Duration
 	// Skew is how far the server's clock is ahead: the answer is true, and
@@ -15,18 +20,29 @@ type Fault struct {
 // A Kind is what an answer is like.
 type Kind int
 
-// The kinds. Only Healthy and Trickle are true.
+// The kinds. The numbers of the first four are true, those of Repeated and
+// Outdated as of a time that is over.
 const (
 	// Healthy: as Prometheus answers.
 	Healthy Kind = iota
 	// Trickle: healthy, in pieces with pauses.
 	Trickle
+	// Repeated: the last healthy answer once more, evaluated when it was.
+	Repeated
+	// Outdated: healthy, but the samples behind it are ten minutes old. Only a
+	// query for the times of samples shows it.
+	Outdated
 
 	// NotANumber, Infinite, Negative and Overflow: every value is of that sort.
+	// The times of samples, where a query asks for these, are true.
 	NotANumber
 	Infinite
 	Negative
 	Overflow
+	// Empty: no series.
+	Empty
+	// Absent: no series but those of other namespaces.
+	Absent
 	// Ambiguous: every series comes twice, told apart by a label.
 	Ambiguous
 
@@ -59,7 +75,7 @@ const (
 )
 
 var kindNames = [...]string{
-	"healthy", "trickle", "not-a-number", "infinite", "negative", "overflow", "ambiguous", "drop", "reset", "hang", "cut",
+	"healthy", "trickle", "repeated", "outdated", "not-a-number", "infinite", "negative", "overflow", "empty", "absent", "ambiguous", "drop", "reset", "hang", "cut",
 	"status", "redirect", "garbage", "mistyped", "duplicate", "warned", "huge", "bomb", "stray",
 }
 
@@ -74,8 +90,11 @@ func Kinds() []Kind {
 	return kinds
 }
 
-// True reports whether the numbers of such an answer are the Truth.
+// True reports whether such an answer is the Truth.
 func (k Kind) True() bool { return k == Healthy || k == Trickle }
+
+// Blank reports whether such an answer has no series of those that were asked for.
+func (k Kind) Blank() bool { return k == Empty || k == Absent }
 
 // WellFormed reports whether such an answer is one by its form. What is wrong
 // with it, if anything, shows only in its values and labels.

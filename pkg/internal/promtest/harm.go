@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 
@@ -33,6 +35,9 @@ func mapped(samples []instant.Sample, value func(float64) float64) []instant.Sam
 
 // poisoned are samples whose every value is of one unusable sort.
 func (p *performance) poisoned(kind Kind, samples []instant.Sample) []instant.Sample {
+	if v := p.fault.Value; v != 0 {
+		return mapped(samples, func(float64) float64 { return v })
+	}
 	values := map[Kind][]float64{
 		NotANumber: {math.NaN()},
 		Infinite:   {math.Inf(1), math.Inf(-1)},
@@ -40,6 +45,21 @@ func (p *performance) poisoned(kind Kind, samples []instant.Sample) []instant.Sa
 		Overflow:   {1.000001e9, 1e15, 9.3e18, math.MaxInt64, math.MaxFloat64},
 	}[kind]
 	return mapped(samples, func(float64) float64 { return values[p.chance.IntN(len(values))] })
+}
+
+// outdated are the times of samples, long ago.
+func outdated(times []instant.Sample) []instant.Sample {
+	const age = 10 * time.Minute
+	return mapped(times, func(v float64) float64 { return v - age.Seconds() })
+}
+
+// ofOthers are the samples as those of other namespaces.
+func ofOthers(samples []instant.Sample) []instant.Sample {
+	others := slices.Clone(samples)
+	for i, s := range others {
+		others[i].Labels = labels.NewBuilder(s.Labels).Set("namespace", "not-"+s.Labels.Get("namespace")).Labels()
+	}
+	return others
 }
 
 // doubled are the samples, each a second time with one more label.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,9 +22,12 @@ import (
 type performance struct {
 	writer  http.ResponseWriter
 	request *http.Request
+	query   string
 	fault   Fault
 	at      time.Time
 	chance  *rand.Rand
+	// elsewhere is the host that a redirect leads to.
+	elsewhere string
 }
 
 // perform answers with samples, or with what the Fault makes of them. It
@@ -33,10 +37,22 @@ func (p *performance) perform(samples []instant.Sample) bool {
 		return false
 	}
 	switch kind := p.fault.Kind; kind {
-	case Healthy, Trickle:
+	case Healthy, Trickle, Repeated:
+		p.send(http.StatusOK, p.body(samples))
+	case Outdated:
+		if aboutTimes(p.query) {
+			samples = outdated(samples)
+		}
 		p.send(http.StatusOK, p.body(samples))
 	case NotANumber, Infinite, Negative, Overflow:
-		p.send(http.StatusOK, p.body(p.poisoned(kind, samples)))
+		if !aboutTimes(p.query) {
+			samples = p.poisoned(kind, samples)
+		}
+		p.send(http.StatusOK, p.body(samples))
+	case Empty:
+		p.send(http.StatusOK, p.body(nil))
+	case Absent:
+		p.send(http.StatusOK, p.body(ofOthers(lies(samples))))
 	case Ambiguous:
 		p.send(http.StatusOK, p.body(p.doubled(samples)))
 	case Drop:
@@ -70,6 +86,9 @@ func (p *performance) perform(samples []instant.Sample) bool {
 	}
 	return p.request.Context().Err() == nil
 }
+
+// aboutTimes reports whether a query asks when samples were taken.
+func aboutTimes(query string) bool { return strings.Contains(query, "timestamp(") }
 
 // pause reports whether the client is still there after d.
 func (p *performance) pause(d time.Duration) bool {
@@ -181,8 +200,7 @@ func (p *performance) cut(body []byte) {
 
 // fail answers with a status that is no success.
 func (p *performance) fail(looksFine []byte) {
-	statuses := []int{400, 401, 403, 404, 405, 422, 429, 500, 501, 502, 503, 504}
-	status := statuses[p.chance.IntN(len(statuses))]
+	status := p.code(400, 401, 403, 404, 405, 422, 429, 500, 501, 502, 503, 504)
 	if p.chance.IntN(2) == 0 {
 		p.writer.Header().Set("Retry-After", strconv.Itoa(p.chance.IntN(120)))
 	}
@@ -195,6 +213,15 @@ func (p *performance) fail(looksFine []byte) {
 	p.send(status, bodies[p.chance.IntN(len(bodies))])
 }
 
+// code is the Fault's, or one of these.
+func (p *performance) code(codes ...int) int {
+	one := codes[p.chance.IntN(len(codes))]
+	if p.fault.Code != 0 {
+		return p.fault.Code
+	}
+	return one
+}
+
 // refuse answers as Prometheus does when it cannot evaluate an expression.
 func (p *performance) refuse(err error) {
 	text, _ := json.Marshal(err.Error())
@@ -202,9 +229,9 @@ func (p *performance) refuse(err error) {
 }
 
 func (p *performance) redirect(looksFine []byte) {
-	statuses := []int{301, 302, 303, 307, 308}
-	p.writer.Header().Set("Location", "http://"+elsewhere+p.request.URL.Path)
-	p.send(statuses[p.chance.IntN(len(statuses))], looksFine)
+	query := url.Values{"query": {p.query}}.Encode() // a POST that follows becomes a GET
+	p.writer.Header().Set("Location", "http://"+p.elsewhere+p.request.URL.Path+"?"+query)
+	p.send(p.code(301, 302, 303, 307, 308), looksFine)
 }
 
 // flood writes series after series until the client goes, or a gigabyte.

@@ -12,7 +12,8 @@
 // then be compared with the Truth at the times that Answers tells.
 //
 // Dial is a network in memory, so that everything above it runs on the virtual
-// time of testing/synctest. A Server is an http.Handler too, for real sockets.
+// time of testing/synctest. A Server is an http.Handler too, for real sockets. A
+// Farm is many of them, scripted over HTTP; cmd/promtest is a program of one.
 //
 // # Promises
 //
@@ -32,6 +33,7 @@ import (
 	"hash/fnv"
 	"io"
 	"log"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -47,7 +49,7 @@ import (
 // URL is the address of every Server behind its own Dial.
 const URL = "http://prometheus.promtest:9090"
 
-// elsewhere is where redirects lead.
+// elsewhere is where redirects lead, unless Options say otherwise.
 const elsewhere = "elsewhere.promtest:9090"
 
 // A Truth is what a healthy server would answer at a time. It is called
@@ -79,6 +81,9 @@ type Options struct {
 	Down func(time.Time) bool
 	// Seed is the chance in what a Fault leaves open, such as where a body is cut.
 	Seed uint64
+	// Elsewhere is the host and port that redirects lead to. Default: one that
+	// only Dial finds.
+	Elsewhere string
 }
 
 // An Answer is what a Server did with a Request.
@@ -103,6 +108,13 @@ type Server struct {
 	mu      sync.Mutex
 	asked   map[string]int
 	answers map[string][]Answer
+	healthy map[string]healthyAnswer // the last one
+}
+
+// A healthyAnswer is what Repeated repeats.
+type healthyAnswer struct {
+	at      time.Time
+	samples []instant.Sample
 }
 
 // New starts a Server.
@@ -113,7 +125,13 @@ func New(o Options) *Server {
 	if o.Down == nil {
 		o.Down = func(time.Time) bool { return false }
 	}
-	s := &Server{options: o, net: newMemoryNet(), asked: map[string]int{}, answers: map[string][]Answer{}}
+	if o.Elsewhere == "" {
+		o.Elsewhere = elsewhere
+	}
+	s := &Server{
+		options: o, net: newMemoryNet(),
+		asked: map[string]int{}, answers: map[string][]Answer{}, healthy: map[string]healthyAnswer{},
+	}
 	s.http = &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
 	s.serving.Go(func() { _ = s.http.Serve(s.net) })
 	return s
@@ -133,6 +151,13 @@ func (s *Server) Answers(query string) []Answer {
 	return slices.Clone(s.answers[query])
 }
 
+// Asked returns how many requests there were for each query.
+func (s *Server) Asked() map[string]int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.asked)
+}
+
 // Strays counts the requests that followed a redirect.
 func (s *Server) Strays() int { return int(s.strays.Load()) }
 
@@ -144,7 +169,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 	case s.options.Down(time.Now()):
 		drop(w)
-	case r.Host == elsewhere:
+	case r.Host == s.options.Elsewhere:
 		s.strays.Add(1)
 		s.play(w, r, &Answer{Request: Request{Query: query, Arrived: time.Now()}, Fault: Fault{Kind: stray}})
 	default:
@@ -176,17 +201,37 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, a *Answer) {
 	if at, ok := parseTime(r.FormValue("time")); ok {
 		evaluated, a.At = at, at
 	}
-	p := &performance{writer: w, request: r, fault: a.Fault, at: a.At, chance: s.chance(a.Request)}
 	truth, err := s.options.Truth.Query(r.Context(), a.Query, evaluated)
+	samples := s.remember(a, truth.Samples)
+	p := &performance{
+		writer: w, request: r, query: a.Query, fault: a.Fault, at: a.At,
+		chance: s.chance(a.Request), elsewhere: s.options.Elsewhere,
+	}
 	if err != nil {
 		a.Fault = Fault{Kind: Status}
 		p.refuse(err)
 		return
 	}
 	w.Header().Set("Date", a.At.UTC().Format(http.TimeFormat))
-	if p.perform(truth.Samples) {
+	if p.perform(samples) {
 		a.Done = time.Now()
 	}
+}
+
+// remember keeps a healthy answer, and puts the last one in the place of one
+// that repeats it, its time included.
+func (s *Server) remember(a *Answer, samples []instant.Sample) []instant.Sample {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	last, known := s.healthy[a.Query]
+	if a.Fault.Kind == Repeated && known {
+		a.At = last.at
+		return last.samples
+	}
+	if a.Fault.Kind.True() || a.Fault.Kind == Repeated {
+		s.healthy[a.Query] = healthyAnswer{at: a.At, samples: samples}
+	}
+	return samples
 }
 
 // chance is what a Fault leaves open, the same for the same request.

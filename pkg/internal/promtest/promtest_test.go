@@ -61,9 +61,9 @@ func wantOutcome(t *testing.T, kind promtest.Kind, v instant.Vector, err error) 
 		switch {
 		case s.Value == want:
 			trueOnes++
-		case kind.True():
+		case kind.True(), kind == promtest.Repeated, kind == promtest.Outdated:
 			t.Errorf("%s: %g, want %g", s.Labels, s.Value, want)
-		case usable && !math.IsNaN(s.Value) && kind != promtest.Ambiguous:
+		case usable && !math.IsNaN(s.Value) && kind != promtest.Ambiguous && kind != promtest.Absent:
 			t.Errorf("%s: %g looks like a number", s.Labels, s.Value)
 		}
 	}

@@ -29,6 +29,7 @@ import (
 type episode struct {
 	seed     uint64
 	db       *promdb.DB
+	nothing  *promdb.DB // no series
 	server   *promtest.Server
 	provider *provider.Provider
 	rules    *rule.Set
@@ -83,7 +84,7 @@ func newEpisode(t *testing.T, seed uint64) *episode {
 	}
 	begin := time.Now()
 	e := &episode{
-		seed: seed, db: truthDB(seed, begin), rules: rules, reads: truthReads(),
+		seed: seed, db: truthDB(seed, begin), nothing: promdb.New(promdb.Options{}), rules: rules, reads: truthReads(),
 		keys: map[string]*keyHistory{}, wanted: map[wantKey]items{},
 	}
 	e.asked = e.questions()
@@ -172,6 +173,12 @@ func (e *episode) harm(r promtest.Request, x float64) promtest.Kind {
 	kind := kinds[int(x*float64(len(kinds)))]
 	external, buckets := strings.Contains(r.Query, "queue"), strings.Contains(r.Query, "_bucket")
 	switch kind {
+	case promtest.Repeated, promtest.Outdated:
+		return promtest.Healthy // what is wrong with these is their age
+	case promtest.Absent:
+		if strings.HasPrefix(r.Query, "sum by (queue)") { // all namespaces count
+			return promtest.Empty
+		}
 	case promtest.Ambiguous:
 		if external || buckets {
 			return promtest.Duplicate

@@ -57,10 +57,22 @@ func (e *episode) fits(t *testing.T, i int, a promtest.Answer, o observation) bo
 		return true
 	}
 	want := e.want(t, i, a.Arrived)
+	if a.Fault.Kind.Blank() {
+		want = e.reads[i].evaluate(t, e.nothing, a.Arrived)
+	}
 	if !a.Fault.Kind.True() && !want.none(e.reads[i]) {
 		return false // all its values are wrong
 	}
-	return maps.Equal(want, o.got) && (want == nil || a.At.UnixMilli() == o.at.UnixMilli())
+	return maps.Equal(want, o.got) && (want == nil || dated(o.at, a))
+}
+
+// dated reports whether at is the time of an answer. One without samples tells
+// the second only.
+func dated(at time.Time, a promtest.Answer) bool {
+	if a.Fault.Kind == promtest.Empty {
+		return at.Unix() == a.At.Unix()
+	}
+	return at.UnixMilli() == a.At.UnixMilli()
 }
 
 // none reports whether items are the zero that a read comes to for no series,
