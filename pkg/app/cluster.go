@@ -9,13 +9,17 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	autoscaling "k8s.io/client-go/kubernetes/typed/autoscaling/v2"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/demand"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/pods"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/provider"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/server"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
@@ -57,6 +61,37 @@ func newPodIndex(cluster *rest.Config) (*pods.Index, error) {
 		return nil, err
 	}
 	return pods.New(client), nil
+}
+
+// watchDemand has the metrics of the cluster's HPAs answered before they are
+// read. It returns nil where there is no cluster.
+func (o *serveOptions) watchDemand(ctx context.Context, group *errgroup.Group, metrics *provider.Provider, store *snapshot.Store, log *zap.Logger) (*demand.Watcher, error) {
+	if o.server.Standalone {
+		return nil, nil
+	}
+	cluster, err := server.ClientConfig(o.server.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	cluster.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	client, err := autoscaling.NewForConfig(cluster)
+	if err != nil {
+		return nil, err
+	}
+	watcher := demand.New(demand.Options{Client: client, Keys: metrics, Store: store, Report: logDemand(log)})
+	group.Go(func() error { watcher.Run(ctx); return nil })
+	return watcher, nil
+}
+
+// logDemand logs when HPAs cannot be watched and when they can again.
+func logDemand(log *zap.Logger) func(error) {
+	return func(err error) {
+		if err != nil {
+			log.Warn("HorizontalPodAutoscalers are not watched: after a restart the first read of a metric may wait or fail", zap.Error(err))
+			return
+		}
+		log.Info("HorizontalPodAutoscalers are watched again")
+	}
 }
 
 // podIndex loads the pods of the cluster that kubectl would talk to. Call stop

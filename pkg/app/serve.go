@@ -95,11 +95,15 @@ func (o *serveOptions) run(ctx context.Context, env Env) error {
 		return err
 	}
 	metrics := provider.New(reload.current.Load().served, provider.Reader{Store: store, Pods: index}, provider.KnownKinds())
+	watcher, err := o.watchDemand(ctx, group, metrics, store, log.Named("demand"))
+	if err != nil {
+		return err
+	}
 	api, err := server.New(o.server, server.Deps{
 		Custom:      metrics,
 		External:    metrics,
 		ReadyChecks: ready,
-		Pages:       map[string]http.Handler{"/statusz": statusPage{reload: reload, store: store}},
+		Pages:       map[string]http.Handler{"/statusz": statusPage{reload: reload, store: store, demand: watcher}},
 	})
 	if err != nil {
 		return err

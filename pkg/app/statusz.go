@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/demand"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 )
 
@@ -17,11 +18,15 @@ import (
 type statusPage struct {
 	reload *reloader
 	store  *snapshot.Store
+	demand *demand.Watcher // nil: there is no cluster
 }
 
 // ServeHTTP implements http.Handler.
 func (p statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	report := statusOf(p.reload.current.Load(), p.store.Keys(), time.Now())
+	if p.demand != nil {
+		report.Autoscalers = statusOfDemand(p.demand.Watched())
+	}
 	if r.URL.Query().Get("format") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json") {
 		w.Header().Set("Content-Type", "application/json")
 		_ = writeJSON(w, report) // fails only if the client has gone
@@ -40,6 +45,8 @@ type statusReport struct {
 	Rules    []statusRule    `json:"rules"`
 	Backends []statusBackend `json:"backends"`
 	Queries  []statusQuery   `json:"queries"`
+	// Autoscalers is left out where there is no cluster.
+	Autoscalers *statusAutoscalers `json:"autoscalers,omitempty"`
 
 	age      time.Duration
 	problems []string
@@ -65,12 +72,23 @@ type statusBackend struct {
 	URL  string `json:"url"`
 }
 
-// A statusQuery is a query that is kept fresh because somebody reads it.
+// statusAutoscalers are the HPAs whose metrics are kept fresh, read or not.
+type statusAutoscalers struct {
+	Watched int    `json:"watched"`
+	Error   string `json:"error,omitempty"` // why they may be out of date
+}
+
+func statusOfDemand(watched int, err error) *statusAutoscalers {
+	return &statusAutoscalers{Watched: watched, Error: errorText(err)}
+}
+
+// A statusQuery is a query that is kept fresh because somebody reads it, or an
+// HPA names it.
 type statusQuery struct {
 	Backend    string   `json:"backend"`
 	Query      string   `json:"query"`
 	AgeSeconds *float64 `json:"age_seconds"` // of the last good answer; null if there never was one
-	ReadBefore float64  `json:"read_seconds_ago"`
+	Wanted     float64  `json:"wanted_seconds_ago"`
 	Error      string   `json:"error,omitempty"` // of the latest query
 }
 
@@ -110,7 +128,7 @@ func statusOf(c *configuration, keys []snapshot.KeyStatus, now time.Time) status
 func statusOfQuery(key snapshot.KeyStatus, now time.Time) statusQuery {
 	query := statusQuery{
 		Backend: key.Key.Backend, Query: key.Key.Query, Error: errorText(key.Err),
-		ReadBefore: now.Sub(key.ReadAt).Round(time.Millisecond).Seconds(),
+		Wanted: now.Sub(key.ReadAt).Round(time.Millisecond).Seconds(),
 	}
 	if !key.AnsweredAt.IsZero() {
 		age := now.Sub(key.AnsweredAt).Round(time.Millisecond).Seconds()
@@ -152,13 +170,20 @@ func (s statusReport) write(w io.Writer) {
 			fmt.Fprintf(w, "%s\t%s\n", b.Name, b.URL)
 		}
 	})
+	if s.Autoscalers != nil {
+		section("autoscalers watched", s.Autoscalers.Watched, func(w io.Writer) {
+			if s.Autoscalers.Error != "" {
+				fmt.Fprintln(w, s.Autoscalers.Error)
+			}
+		})
+	}
 	section("queries kept fresh", len(s.Queries), func(w io.Writer) {
 		for _, q := range s.Queries {
 			answered := "never answered"
 			if q.AgeSeconds != nil {
 				answered = fmt.Sprintf("answered %.1fs ago", *q.AgeSeconds)
 			}
-			fmt.Fprintf(w, "%s\t%s\tread %.1fs ago\t%s\t%s\n", q.Backend, answered, q.ReadBefore, q.Query, orDash(q.Error))
+			fmt.Fprintf(w, "%s\t%s\twanted %.1fs ago\t%s\t%s\n", q.Backend, answered, q.Wanted, q.Query, orDash(q.Error))
 		}
 	})
 }

@@ -59,8 +59,8 @@ backends: 1
 main  http://a:9090
 
 queries kept fresh: 2
-main  never answered     read 1.5s ago  unknown  unexpected query "unknown" at http://a:9090
-main  answered 1.5s ago  read 1.5s ago  up       -
+main  never answered     wanted 1.5s ago  unknown  unexpected query "unknown" at http://a:9090
+main  answered 1.5s ago  wanted 1.5s ago  up       -
 `
 	inStatus(t, func(t *testing.T, get func(url, accept string) *httptest.ResponseRecorder) {
 		got := normal(get("/statusz", "*/*").Body.String())
@@ -88,8 +88,8 @@ func TestStatusForPrograms(t *testing.T) {
 			}
 			age := 1.5
 			want := []statusQuery{
-				{Backend: "main", Query: "unknown", ReadBefore: 1.5, Error: `unexpected query "unknown" at http://a:9090`},
-				{Backend: "main", Query: "up", ReadBefore: 1.5, AgeSeconds: &age},
+				{Backend: "main", Query: "unknown", Wanted: 1.5, Error: `unexpected query "unknown" at http://a:9090`},
+				{Backend: "main", Query: "up", Wanted: 1.5, AgeSeconds: &age},
 			}
 			if diff := cmp.Diff(want, report.Queries); diff != "" {
 				t.Errorf("queries -want +got\n%s", diff)
@@ -99,6 +99,28 @@ func TestStatusForPrograms(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestStatusSaysHowManyAutoscalersAreWatched(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status *statusAutoscalers
+		want   string
+	}{
+		{"none without a cluster", nil, "\nqueries kept fresh: 0\n"},
+		{"some", statusOfDemand(12, nil), "\nautoscalers watched: 12\n\nqueries kept fresh: 0\n"},
+		{"not allowed", statusOfDemand(0, errors.New("list: forbidden")), "\nautoscalers watched: 0\nlist: forbidden\n\nqueries kept fresh: 0\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			report := statusOf(empty(), nil, time.Now())
+			report.Autoscalers = test.status
+			var text strings.Builder
+			report.write(&text)
+			if _, got, _ := strings.Cut(text.String(), "\nbackends: 0\n"); got != test.want {
+				t.Errorf("got\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
 }
 
 func TestStatusShowsNoCredentials(t *testing.T) {
