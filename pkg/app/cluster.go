@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	autoscaling "k8s.io/client-go/kubernetes/typed/autoscaling/v2"
+	discovery "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -60,7 +61,18 @@ func newPodIndex(cluster *rest.Config) (*pods.Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pods.New(client), nil
+	slices, err := discovery.NewForConfig(compact(cluster))
+	if err != nil {
+		return nil, err
+	}
+	return pods.New(client, slices), nil
+}
+
+// compact is a cluster that answers in protobuf, which is smaller than JSON.
+func compact(cluster *rest.Config) *rest.Config {
+	cluster = rest.CopyConfig(cluster)
+	cluster.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	return cluster
 }
 
 // watchDemand has the metrics of the cluster's HPAs answered before they are
@@ -73,8 +85,7 @@ func (o *serveOptions) watchDemand(ctx context.Context, group *errgroup.Group, m
 	if err != nil {
 		return nil, err
 	}
-	cluster.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	client, err := autoscaling.NewForConfig(cluster)
+	client, err := autoscaling.NewForConfig(compact(cluster))
 	if err != nil {
 		return nil, err
 	}

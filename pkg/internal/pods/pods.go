@@ -1,7 +1,7 @@
 // Package pods knows which pods a cluster runs and which workload each belongs
 // to, and answers from memory.
 //
-//	index := pods.New(metadataClient)
+//	index := pods.New(metadataClient, client.DiscoveryV1())
 //	go index.Run(ctx)
 //	// once index.Ready() == nil:
 //	names := index.Of("shop", pods.Workload{Group: "apps", Resource: "deployments", Name: "web"})
@@ -24,13 +24,20 @@
 // controller is the workload. That covers the built-in kinds and every custom
 // resource that owns pods or ReplicaSets directly. An owner's kind becomes a
 // resource by the rules of English plurals, as in Kubernetes' own clients; a
-// resource with an irregular plural is not found.
+// resource with an irregular plural is not found. A kind need not be known in
+// advance: a custom resource that is installed later is found with its first pod.
+//
+// To a Service belong the pods that its EndpointSlices list, ready or not,
+// terminating ones included: whatever can still carry its load. A pod leaves a
+// Service with its last EndpointSlice, by the pod's end or by a change of labels.
 //
 // # What it costs
 //
 // Metadata of pods, ReplicaSets and Jobs is listed once and then watched. Of a
 // pod its name, labels and controller are kept, of the others who controls
-// them. Pods with the same labels and controller share the labels.
+// them. Pods with the same labels and controller share the labels. EndpointSlices
+// are listed and watched from the first Follow of Services on, and of each the
+// Service and the names of its pods are kept.
 package pods
 
 import (
@@ -51,6 +58,14 @@ type Workload struct {
 	Name     string
 }
 
+// isService reports whether the workload is a Service, which owns no pods.
+func (w Workload) isService() bool { return w.Group == "" && w.Resource == "services" }
+
+// in is the workload's name and namespace.
+func (w Workload) in(namespace string) types.NamespacedName {
+	return types.NamespacedName{Namespace: namespace, Name: w.Name}
+}
+
 // A Pod is one pod of a Static index.
 type Pod struct {
 	Namespace string
@@ -61,15 +76,24 @@ type Pod struct {
 
 // An Index answers which pods exist. Its methods may be called concurrently.
 type Index struct {
-	mu         sync.RWMutex
-	tree       tree
-	generation uint64
-	sources    []*source
+	mu   sync.RWMutex
+	tree tree
+
+	sources        []watched
+	followable     []watched     // those behind Services: watched once followed
+	followed       chan struct{} // closed by followServices
+	followServices func()        // may be called again
+}
+
+func newIndex() *Index {
+	x := &Index{tree: newTree(), followed: make(chan struct{})}
+	x.followServices = sync.OnceFunc(func() { close(x.followed) })
+	return x
 }
 
 // Static returns an index of the given pods. It is ready and never changes.
 func Static(pods ...Pod) *Index {
-	x := &Index{tree: newTree()}
+	x := newIndex()
 	for _, p := range pods {
 		x.tree.setPod(types.NamespacedName{Namespace: p.Namespace, Name: p.Name}, p.Labels, p.Owner)
 	}
@@ -93,7 +117,7 @@ func (x *Index) Of(namespace string, w Workload) []string {
 	names := x.tree.of(namespace, w)
 	x.mu.RUnlock()
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
 // Memory is how long a pod that is gone is remembered.
@@ -120,20 +144,9 @@ func (x *Index) Workloads(namespace, group, resource string) []string {
 	return slices.Compact(names)
 }
 
-// Generation changes whenever an answer of Live, Of or Workloads may have
-// changed, and only then: a pod came, went, was relabelled or got another
-// controller.
-func (x *Index) Generation() uint64 {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	return x.generation
-}
-
-// change applies edit, which reports whether it changed the tree.
-func (x *Index) change(edit func(*tree) bool) {
+// change applies edit.
+func (x *Index) change(edit func(*tree)) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if edit(&x.tree) {
-		x.generation++
-	}
+	edit(&x.tree)
 }

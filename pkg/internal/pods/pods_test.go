@@ -71,7 +71,7 @@ func newClient(objects ...*metav1.PartialObjectMetadata) *fake.FakeMetadataClien
 func running(t *testing.T, client *fake.FakeMetadataClient) *Index {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	index := New(client)
+	index := New(client, newDiscovery())
 	done := make(chan struct{})
 	go func() { index.Run(ctx); close(done) }()
 	t.Cleanup(func() { cancel(); <-done })
@@ -196,8 +196,8 @@ func TestLive(t *testing.T) {
 
 func TestStaticIsReady(t *testing.T) {
 	index := Static(Pod{Namespace: "shop", Name: "web-1", Owner: deployment("web")})
-	if !index.Synced() || index.Err() != nil {
-		t.Errorf("synced %t, err %v", index.Synced(), index.Err())
+	if err := errors.Join(index.Ready(), index.Knows("", "services"), index.Err()); err != nil {
+		t.Error(err)
 	}
 	if diff := cmp.Diff([]string{"web-1"}, index.Of("shop", deployment("web"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -217,9 +217,8 @@ func TestFollowsTheCluster(t *testing.T) {
 			}
 		}
 		web := labels.SelectorFromSet(labels.Set{"app": "web"})
-		generation := index.Generation()
-		// step checks what holds after a change, and whether the change counts.
-		step := func(what string, counts bool, of, live []string) {
+		// step checks what holds after a change.
+		step := func(what string, of, live []string) {
 			t.Helper()
 			synctest.Wait()
 			if diff := cmp.Diff(of, index.Of("shop", deployment("web"))); diff != "" {
@@ -228,50 +227,46 @@ func TestFollowsTheCluster(t *testing.T) {
 			if diff := cmp.Diff(live, index.Live("shop", web)); diff != "" {
 				t.Errorf("%s: pods with app=web (-want +got):\n%s", what, diff)
 			}
-			if now := index.Generation(); (now != generation) != counts {
-				t.Errorf("%s: generation went from %d to %d", what, generation, now)
-			}
-			generation = index.Generation()
 		}
 
 		pod := labelled(object("Pod", "shop/web-a-1", "apps/v1 ReplicaSet web-a"), labels.Set{"app": "web"})
 		must(track.Create(podGVR, pod, "shop"))
-		step("a pod before its ReplicaSet", true, nil, []string{"web-a-1"})
+		step("a pod before its ReplicaSet", nil, []string{"web-a-1"})
 
 		must(track.Create(replicaSetGVR, object("ReplicaSet", "shop/web-a", "apps/v1 Deployment web"), "shop"))
-		step("then the ReplicaSet", true, []string{"web-a-1"}, []string{"web-a-1"})
+		step("then the ReplicaSet", []string{"web-a-1"}, []string{"web-a-1"})
 
 		must(track.Create(replicaSetGVR, object("ReplicaSet", "shop/web-b", "apps/v1 Deployment web"), "shop"))
-		step("a ReplicaSet without pods", false, []string{"web-a-1"}, []string{"web-a-1"})
+		step("a ReplicaSet without pods", []string{"web-a-1"}, []string{"web-a-1"})
 
 		must(track.Create(podGVR, object("Pod", "shop/web-b-1", "apps/v1 ReplicaSet web-b"), "shop"))
-		step("its pod, without labels", true, []string{"web-a-1", "web-b-1"}, []string{"web-a-1"})
+		step("its pod, without labels", []string{"web-a-1", "web-b-1"}, []string{"web-a-1"})
 
 		terminating := pod.DeepCopy()
 		terminating.DeletionTimestamp = &metav1.Time{Time: time.Now()}
 		must(track.Update(podGVR, terminating, "shop"))
-		step("a pod that is being deleted still serves", false, []string{"web-a-1", "web-b-1"}, []string{"web-a-1"})
+		step("a pod that is being deleted still serves", []string{"web-a-1", "web-b-1"}, []string{"web-a-1"})
 
 		must(track.Update(podGVR, labelled(terminating.DeepCopy(), labels.Set{"app": "quarantine"}), "shop"))
-		step("other labels", true, []string{"web-a-1", "web-b-1"}, nil)
+		step("other labels", []string{"web-a-1", "web-b-1"}, nil)
 
 		must(track.Update(replicaSetGVR, object("ReplicaSet", "shop/web-b", "apps/v1 Deployment other"), "shop"))
-		step("a ReplicaSet adopted by another Deployment", true, []string{"web-a-1"}, nil)
+		step("a ReplicaSet adopted by another Deployment", []string{"web-a-1"}, nil)
 
 		must(track.Update(replicaSetGVR, object("ReplicaSet", "shop/web-b", ""), "shop"))
-		step("and released", true, []string{"web-a-1"}, nil)
+		step("and released", []string{"web-a-1"}, nil)
 
 		must(track.Delete(podGVR, "shop", "web-a-1"))
-		step("the pod is gone", true, nil, nil)
+		step("the pod is gone", nil, nil)
 
 		must(track.Update(podGVR, object("Pod", "shop/web-b-1", "apps/v1 ReplicaSet web-a"), "shop"))
-		step("a pod adopted by another ReplicaSet", true, []string{"web-b-1"}, nil)
+		step("a pod adopted by another ReplicaSet", []string{"web-b-1"}, nil)
 		if got := index.Of("shop", Workload{"apps", "replicasets", "web-b"}); got != nil {
 			t.Errorf("the former ReplicaSet still has %v", got)
 		}
 
 		must(track.Delete(podGVR, "shop", "web-b-1"))
-		step("the last pod is gone before its ReplicaSet", true, nil, nil)
+		step("the last pod is gone before its ReplicaSet", nil, nil)
 		must(track.Delete(replicaSetGVR, "shop", "web-a"))
 		must(track.Delete(replicaSetGVR, "shop", "web-b"))
 		// A deletion elsewhere sweeps what departed too long ago.
@@ -341,9 +336,9 @@ func TestDeparted(t *testing.T) {
 
 // After a broken watch comes a list, from which the vanished are missing.
 func TestWhatVanishedUnseenIsForgotten(t *testing.T) {
-	index := New(newClient())
+	index := New(newClient(), newDiscovery())
 	pods, replicaSets := index.sources[0], index.sources[1]
-	replace := func(s *source, objects ...any) {
+	replace := func(s watched, objects ...any) {
 		t.Helper()
 		if err := s.Replace(objects, ""); err != nil {
 			t.Fatal(err)
@@ -352,11 +347,6 @@ func TestWhatVanishedUnseenIsForgotten(t *testing.T) {
 	replace(replicaSets, object("ReplicaSet", "shop/web-a", "apps/v1 Deployment web"), object("ReplicaSet", "shop/web-b", "apps/v1 Deployment web"))
 	replace(pods, object("Pod", "shop/web-a-1", "apps/v1 ReplicaSet web-a"), object("Pod", "shop/web-b-1", "apps/v1 ReplicaSet web-b"))
 
-	before := index.Generation()
-	replace(pods, object("Pod", "shop/web-a-1", "apps/v1 ReplicaSet web-a"), object("Pod", "shop/web-b-1", "apps/v1 ReplicaSet web-b"))
-	if index.Generation() != before {
-		t.Error("the same list again changed the generation")
-	}
 	replace(pods, object("Pod", "shop/web-b-1", "apps/v1 ReplicaSet web-b"))
 	if diff := cmp.Diff([]string{"web-b-1"}, index.Of("shop", deployment("web"))); diff != "" {
 		t.Errorf("a pod vanished (-want +got):\n%s", diff)
@@ -365,19 +355,16 @@ func TestWhatVanishedUnseenIsForgotten(t *testing.T) {
 	if got := index.Of("shop", deployment("web")); got != nil {
 		t.Errorf("a ReplicaSet vanished, and yet %v", got)
 	}
-	if index.Generation() != before+2 {
-		t.Errorf("generation %d, want %d", index.Generation(), before+2)
-	}
 }
 
 // Whatever the order of events, the same objects give the same answers.
 func TestOrderDoesNotMatter(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		final := map[*source][]*metav1.PartialObjectMetadata{}
-		index := New(newClient())
+		final := map[watched][]*metav1.PartialObjectMetadata{}
+		index := New(newClient(), newDiscovery())
 		type event struct {
-			on     *source
+			on     watched
 			object *metav1.PartialObjectMetadata
 		}
 		var events []event
@@ -443,8 +430,8 @@ func TestSaysWhatToGrant(t *testing.T) {
 		forbidden.Delete("pods")
 		time.Sleep(5 * time.Minute) // in the bubble: longer than any backoff
 		synctest.Wait()
-		if !index.Synced() || index.Err() != nil {
-			t.Errorf("after the grant: synced %t, err %v", index.Synced(), index.Err())
+		if err := errors.Join(index.Ready(), index.Err()); err != nil {
+			t.Errorf("after the grant: %v", err)
 		}
 		if diff := cmp.Diff([]string{"web-1"}, index.Of("shop", Workload{"apps", "statefulsets", "web"})); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
@@ -453,7 +440,7 @@ func TestSaysWhatToGrant(t *testing.T) {
 }
 
 func TestNotListedYet(t *testing.T) {
-	index := New(newClient())
+	index := New(newClient(), newDiscovery())
 	const want = "pods: not listed yet\nreplicasets.apps: not listed yet\njobs.batch: not listed yet"
 	if err := index.Ready(); err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
@@ -486,7 +473,7 @@ func TestAsksForLivePodsOnly(t *testing.T) {
 
 // Readers and the watch at once; the race detector is the judge.
 func TestConcurrentUse(t *testing.T) {
-	index := New(newClient())
+	index := New(newClient(), newDiscovery())
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
@@ -494,7 +481,6 @@ func TestConcurrentUse(t *testing.T) {
 				index.Of("shop", deployment("web"))
 				index.Live("shop", labels.Everything())
 				index.Workloads("shop", "apps", "deployments")
-				index.Generation()
 				_ = index.Ready()
 			}
 		})
@@ -516,8 +502,8 @@ func TestConcurrentUse(t *testing.T) {
 // A cluster of 10,000 pods in 10 namespaces: 20 pods to a ReplicaSet, ten dead
 // ReplicaSets to a live one, eight labels to a pod.
 func bigCluster(tb testing.TB) *Index {
-	index := New(newClient())
-	add := func(s *source, o *metav1.PartialObjectMetadata) {
+	index := New(newClient(), newDiscovery())
+	add := func(s watched, o *metav1.PartialObjectMetadata) {
 		if err := s.Add(o); err != nil {
 			tb.Fatal(err)
 		}

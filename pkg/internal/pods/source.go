@@ -13,21 +13,31 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/cache"
 )
+
+// watched is a resource that is listed and watched into the tree.
+type watched interface {
+	run(ctx context.Context)
+	ready() error   // nil once it was listed
+	failure() error // of the last call
+	cache.TransformingStore
+}
 
 // A source is one resource that is listed and watched: the far end for a
 // reflector, which it tells how to ask, and the near end, which writes what
 // came into the tree.
-type source struct {
-	client   metadata.Interface
-	resource schema.GroupVersionResource
+type source[T watchable] struct {
+	resource schema.GroupResource
+	client   any // that makes the calls
+	calls    cache.ListWatch
 	fields   string // field selector
+	labels   string // label selector
 
-	change func(edit func(*tree) bool)
-	set    func(*tree, *metav1.PartialObjectMetadata) bool
-	delete func(*tree, types.NamespacedName) bool
+	change func(edit func(*tree))
+	slim   func(T) T // what is needed of an object
+	set    func(*tree, T)
+	delete func(*tree, types.NamespacedName)
 	held   func(*tree) []types.NamespacedName // names of this resource in the tree
 
 	mu     sync.Mutex
@@ -35,31 +45,59 @@ type source struct {
 	err    error // of the last call, nil if it succeeded
 }
 
+// watchable is what a list or watch brings.
+type watchable interface {
+	metav1.Object
+	runtime.Object
+}
+
+// callsOf are the calls of a client for one resource.
+func callsOf[L runtime.Object](all interface {
+	List(context.Context, metav1.ListOptions) (L, error)
+	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
+}) cache.ListWatch {
+	return cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			return all.List(ctx, options)
+		},
+		WatchFuncWithContext: all.Watch,
+	}
+}
+
+// run lists and watches until ctx is done. A reflector writes straight into the
+// tree. An informer would hold every object a second time, in a store that
+// nothing reads.
+func (s *source[T]) run(ctx context.Context) {
+	var example T
+	reflector := cache.NewReflectorWithOptions(s.listerWatcher(), example, s,
+		cache.ReflectorOptions{Name: "pitot/pods", TypeDescription: s.resource.String()})
+	reflector.RunWithContext(ctx)
+}
+
 // listerWatcher makes the calls and remembers how the last one went.
-func (s *source) listerWatcher() cache.ListerWatcher {
-	all := s.client.Resource(s.resource)
+func (s *source[T]) listerWatcher() cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			options.FieldSelector = s.fields
-			list, err := all.List(ctx, options)
+			options.FieldSelector, options.LabelSelector = s.fields, s.labels
+			list, err := s.calls.ListWithContextFunc(ctx, options)
 			s.called("list", err)
 			return list, err
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			options.FieldSelector = s.fields
-			w, err := all.Watch(ctx, options)
+			options.FieldSelector, options.LabelSelector = s.fields, s.labels
+			w, err := s.calls.WatchFuncWithContext(ctx, options)
 			s.called("watch", err)
 			return w, err
 		},
 	}, s.client)
 }
 
-func (s *source) called(verb string, err error) {
+func (s *source[T]) called(verb string, err error) {
 	if err != nil {
-		err = fmt.Errorf("%s %s: %w", verb, s.resource.GroupResource(), err)
+		err = fmt.Errorf("%s %s: %w", verb, s.resource, err)
 	}
 	if apierrors.IsForbidden(err) {
-		err = fmt.Errorf("%w (hint: grant list and watch on %s in all namespaces)", err, s.resource.GroupResource())
+		err = fmt.Errorf("%w (hint: grant list and watch on %s in all namespaces)", err, s.resource)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +105,7 @@ func (s *source) called(verb string, err error) {
 }
 
 // ready is nil once the resource was listed, and says why not before.
-func (s *source) ready() error {
+func (s *source[T]) ready() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -76,11 +114,11 @@ func (s *source) ready() error {
 	case s.err != nil:
 		return s.err
 	default:
-		return fmt.Errorf("%s: not listed yet", s.resource.GroupResource())
+		return fmt.Errorf("%s: not listed yet", s.resource)
 	}
 }
 
-func (s *source) failure() error {
+func (s *source[T]) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
@@ -90,46 +128,45 @@ func (s *source) failure() error {
 // reflector writes to. There are no tombstones: what vanished unseen is missing
 // from the next Replace.
 
-func (s *source) Add(obj any) error {
-	o, err := metadataOf(obj)
+func (s *source[T]) Add(obj any) error {
+	o, err := s.objectOf(obj)
 	if err != nil {
 		return err
 	}
-	s.change(func(t *tree) bool { return s.set(t, o) })
+	s.change(func(t *tree) { s.set(t, o) })
 	return nil
 }
 
-func (s *source) Update(obj any) error { return s.Add(obj) }
+func (s *source[T]) Update(obj any) error { return s.Add(obj) }
 
-func (s *source) Delete(obj any) error {
-	o, err := metadataOf(obj)
+func (s *source[T]) Delete(obj any) error {
+	o, err := s.objectOf(obj)
 	if err != nil {
 		return err
 	}
-	s.change(func(t *tree) bool { return s.delete(t, nameOf(o)) })
+	s.change(func(t *tree) { s.delete(t, nameOf(o)) })
 	return nil
 }
 
 // Replace makes the list the truth.
-func (s *source) Replace(list []any, _ string) error {
-	objects := make(map[types.NamespacedName]*metav1.PartialObjectMetadata, len(list))
+func (s *source[T]) Replace(list []any, _ string) error {
+	objects := make(map[types.NamespacedName]T, len(list))
 	for _, item := range list {
-		o, err := metadataOf(item)
+		o, err := s.objectOf(item)
 		if err != nil {
 			return err
 		}
 		objects[nameOf(o)] = o
 	}
-	s.change(func(t *tree) (changed bool) {
+	s.change(func(t *tree) {
 		for _, o := range objects {
-			changed = s.set(t, o) || changed
+			s.set(t, o)
 		}
 		for _, name := range s.held(t) {
-			if objects[name] == nil {
-				changed = s.delete(t, name) || changed
+			if _, listed := objects[name]; !listed {
+				s.delete(t, name)
 			}
 		}
-		return changed
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,35 +175,29 @@ func (s *source) Replace(list []any, _ string) error {
 }
 
 // Resync has nothing to do.
-func (s *source) Resync() error { return nil }
+func (s *source[T]) Resync() error { return nil }
 
 // Transformer keeps a first list small while the reflector gathers it.
-func (s *source) Transformer() cache.TransformFunc {
+func (s *source[T]) Transformer() cache.TransformFunc {
 	return func(obj any) (any, error) {
-		o, err := metadataOf(obj)
+		o, err := s.objectOf(obj)
 		if err != nil {
 			return nil, err
 		}
-		return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
-			Namespace:       o.Namespace,
-			Name:            o.Name,
-			ResourceVersion: o.ResourceVersion,
-			Labels:          o.Labels,
-			OwnerReferences: o.OwnerReferences,
-		}}, nil
+		return s.slim(o), nil
 	}
 }
 
-func metadataOf(obj any) (*metav1.PartialObjectMetadata, error) {
-	o, ok := obj.(*metav1.PartialObjectMetadata)
+func (s *source[T]) objectOf(obj any) (T, error) {
+	o, ok := obj.(T)
 	if !ok {
-		return nil, fmt.Errorf("%T in a watch of metadata", obj)
+		return o, fmt.Errorf("%T in a watch of %s", obj, s.resource)
 	}
 	return o, nil
 }
 
-func nameOf(o *metav1.PartialObjectMetadata) types.NamespacedName {
-	return types.NamespacedName{Namespace: o.Namespace, Name: o.Name}
+func nameOf(o metav1.Object) types.NamespacedName {
+	return types.NamespacedName{Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
 // controllerOf is the workload that controls o, or the zero Workload.

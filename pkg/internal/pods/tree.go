@@ -9,8 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// tree is who owns whom, without locks. Its editing methods report whether they
-// changed the answer to any question.
+// tree is who owns whom, without locks.
 //
 // Objects may arrive in any order, a ReplicaSet after its pods included: both
 // directions are kept as sets of names, and a name means the same before and
@@ -18,6 +17,7 @@ import (
 // deleted and another of the same name created makes no difference to a metric.
 type tree struct {
 	namespaces map[string]*namespace
+	services   services
 	swept      time.Time // when old departures were last dropped
 }
 
@@ -42,7 +42,7 @@ type pod struct {
 }
 
 func newTree() tree {
-	return tree{namespaces: map[string]*namespace{}}
+	return tree{namespaces: map[string]*namespace{}, services: newServices()}
 }
 
 func (t *tree) namespace(name string) *namespace {
@@ -67,19 +67,18 @@ func (t *tree) forget(name string) {
 	}
 }
 
-func (t *tree) setPod(name types.NamespacedName, set labels.Set, owner Workload) bool {
+func (t *tree) setPod(name types.NamespacedName, set labels.Set, owner Workload) {
 	ns := t.namespace(name.Namespace)
 	old, known := ns.pods[name.Name]
 	if known && old.owner == owner && maps.Equal(old.labels, set) {
-		return false
+		return
 	}
 	if known {
-		removeFrom(ns.podsOf, old.owner, name.Name)
+		remove(ns.podsOf, old.owner, name.Name)
 	}
 	delete(ns.departed, name.Name) // a StatefulSet's pod came back
 	ns.pods[name.Name] = pod{labels: ns.shared(set, owner), owner: owner}
-	addTo(ns.podsOf, owner, name.Name)
-	return true
+	put(ns.podsOf, owner, name.Name, struct{}{})
 }
 
 // shared returns the labels of a sibling if they are equal to set. Pods of one
@@ -94,37 +93,51 @@ func (ns *namespace) shared(set labels.Set, owner Workload) labels.Set {
 	return set
 }
 
-func (t *tree) deletePod(name types.NamespacedName, at time.Time) bool {
-	if at.Sub(t.swept) > time.Minute {
-		t.forgetDeparted(at.Add(-Memory))
-		t.swept = at
-	}
+func (t *tree) deletePod(name types.NamespacedName, at time.Time) {
+	t.sweep(at)
 	ns := t.namespaces[name.Namespace]
 	if ns == nil {
-		return false
+		return
 	}
 	old, known := ns.pods[name.Name]
 	if !known {
-		return false
+		return
 	}
 	delete(ns.pods, name.Name)
-	removeFrom(ns.podsOf, old.owner, name.Name)
+	remove(ns.podsOf, old.owner, name.Name)
 	if old.owner != (Workload{}) {
 		ns.departed[name.Name] = departure{at: at, workload: old.owner, parent: ns.parent[old.owner]}
 	}
-	return true
 }
 
-// forgetDeparted drops the pods that departed before a time.
-func (t *tree) forgetDeparted(before time.Time) {
+// setSlice and deleteSlice say which pods an EndpointSlice lists for a Service.
+func (t *tree) setSlice(name types.NamespacedName, now slice, at time.Time) {
+	t.sweep(at)
+	t.services.set(name, now, at)
+}
+
+func (t *tree) deleteSlice(name types.NamespacedName, at time.Time) {
+	t.setSlice(name, slice{}, at)
+}
+
+// sweep drops old departures, now and then.
+func (t *tree) sweep(now time.Time) {
+	if now.Sub(t.swept) <= time.Minute {
+		return
+	}
+	t.swept = now
+	t.services.forgetDeparted(now.Add(-Memory))
 	for name, ns := range t.namespaces {
-		maps.DeleteFunc(ns.departed, func(_ string, d departure) bool { return d.at.Before(before) })
+		maps.DeleteFunc(ns.departed, func(_ string, d departure) bool { return d.at.Before(now.Add(-Memory)) })
 		t.forget(name)
 	}
 }
 
 // departedFrom names the pods that left a workload at or after a time.
 func (t *tree) departedFrom(inNamespace string, w Workload, since time.Time) (names []string) {
+	if w.isService() {
+		return t.services.departed(w.in(inNamespace), since)
+	}
 	ns := t.namespaces[inNamespace]
 	if ns == nil {
 		return nil
@@ -139,22 +152,21 @@ func (t *tree) departedFrom(inNamespace string, w Workload, since time.Time) (na
 
 // setParent says which workload controls a ReplicaSet or Job. The zero Workload
 // means that none does.
-func (t *tree) setParent(inNamespace string, child, parent Workload) bool {
+func (t *tree) setParent(inNamespace string, child, parent Workload) {
 	ns := t.namespace(inNamespace)
 	defer t.forget(inNamespace)
 	old := ns.parent[child]
 	if old == parent {
-		return false
+		return
 	}
 	if old != (Workload{}) {
 		delete(ns.parent, child)
-		removeFrom(ns.children, old, child)
+		remove(ns.children, old, child)
 	}
 	if parent != (Workload{}) {
 		ns.parent[child] = parent
-		addTo(ns.children, parent, child)
+		put(ns.children, parent, child, struct{}{})
 	}
-	return len(ns.podsOf[child]) > 0
 }
 
 func (t *tree) podNames() (names []types.NamespacedName) {
@@ -191,7 +203,11 @@ func (t *tree) live(inNamespace string, selector labels.Selector) (names []strin
 	return names
 }
 
+// of may return a name more than once.
 func (t *tree) of(inNamespace string, w Workload) (names []string) {
+	if w.isService() {
+		return t.services.pods(w.in(inNamespace))
+	}
 	ns := t.namespaces[inNamespace]
 	if ns == nil {
 		return nil
@@ -210,6 +226,9 @@ func (t *tree) of(inNamespace string, w Workload) (names []string) {
 
 // workloads may return a name more than once.
 func (t *tree) workloads(inNamespace, group, resource string) (names []string) {
+	if (Workload{Group: group, Resource: resource}).isService() {
+		return t.services.in(inNamespace)
+	}
 	ns := t.namespaces[inNamespace]
 	if ns == nil {
 		return nil
@@ -228,20 +247,21 @@ func (t *tree) workloads(inNamespace, group, resource string) (names []string) {
 	return names
 }
 
-// addTo and removeFrom keep a map of sets without empty sets, and without the
-// zero Workload: what nobody controls is of no workload.
-func addTo[V comparable](sets map[Workload]map[V]struct{}, key Workload, value V) {
-	if key == (Workload{}) {
+// put and remove keep a map of maps without empty ones, and without the zero
+// key: what nobody controls is of no workload.
+func put[K, N comparable, V any](sets map[K]map[N]V, key K, name N, value V) {
+	var nobody K
+	if key == nobody {
 		return
 	}
 	if sets[key] == nil {
-		sets[key] = map[V]struct{}{}
+		sets[key] = map[N]V{}
 	}
-	sets[key][value] = struct{}{}
+	sets[key][name] = value
 }
 
-func removeFrom[V comparable](sets map[Workload]map[V]struct{}, key Workload, value V) {
-	delete(sets[key], value)
+func remove[K, N comparable, V any](sets map[K]map[N]V, key K, name N) {
+	delete(sets[key], name)
 	if len(sets[key]) == 0 {
 		delete(sets, key)
 	}

@@ -3,14 +3,17 @@ package pods
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	discovery "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/tools/cache"
 )
 
 // finished excludes pods that will never run again. A pod that finishes while
@@ -19,52 +22,127 @@ const finished = "status.phase!=Failed,status.phase!=Succeeded"
 
 // New returns an index of the pods of a whole cluster. It is empty until Run.
 //
-// The client's account needs list and watch on pods, replicasets.apps and
-// jobs.batch in all namespaces.
-func New(client metadata.Interface) *Index {
-	x := &Index{tree: newTree()}
-	x.sources = []*source{
+// The clients' account needs list and watch on pods, replicasets.apps and
+// jobs.batch in all namespaces, and to follow Services on
+// endpointslices.discovery.k8s.io.
+func New(client metadata.Interface, slices discoveryclient.EndpointSlicesGetter) *Index {
+	x := newIndex()
+	x.sources = []watched{
 		x.watchPods(client),
 		x.watchParents(client, schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}),
 		x.watchParents(client, schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}),
 	}
+	x.followable = []watched{x.watchSlices(slices)}
 	return x
 }
 
-func (x *Index) watchPods(client metadata.Interface) *source {
-	return &source{
+func (x *Index) watchPods(client metadata.Interface) watched {
+	pods := schema.GroupVersionResource{Version: "v1", Resource: "pods"}
+	return &source[*metav1.PartialObjectMetadata]{
+		resource: pods.GroupResource(),
 		client:   client,
-		resource: schema.GroupVersionResource{Version: "v1", Resource: "pods"},
+		calls:    callsOf(client.Resource(pods)),
 		fields:   finished,
 		change:   x.change,
-		set: func(t *tree, o *metav1.PartialObjectMetadata) bool {
-			return t.setPod(nameOf(o), o.Labels, controllerOf(o))
+		slim:     slimMetadata,
+		set: func(t *tree, o *metav1.PartialObjectMetadata) {
+			t.setPod(nameOf(o), o.Labels, controllerOf(o))
 		},
-		delete: func(t *tree, name types.NamespacedName) bool {
-			return t.deletePod(name, time.Now())
+		delete: func(t *tree, name types.NamespacedName) {
+			t.deletePod(name, time.Now())
 		},
 		held: (*tree).podNames,
 	}
 }
 
 // watchParents watches a kind of object that stands between pods and workloads.
-func (x *Index) watchParents(client metadata.Interface, resource schema.GroupVersionResource) *source {
+func (x *Index) watchParents(client metadata.Interface, resource schema.GroupVersionResource) watched {
 	child := func(name types.NamespacedName) Workload {
 		return Workload{Group: resource.Group, Resource: resource.Resource, Name: name.Name}
 	}
-	return &source{
+	return &source[*metav1.PartialObjectMetadata]{
+		resource: resource.GroupResource(),
 		client:   client,
-		resource: resource,
+		calls:    callsOf(client.Resource(resource)),
 		change:   x.change,
-		set: func(t *tree, o *metav1.PartialObjectMetadata) bool {
-			return t.setParent(o.Namespace, child(nameOf(o)), controllerOf(o))
+		slim:     slimMetadata,
+		set: func(t *tree, o *metav1.PartialObjectMetadata) {
+			t.setParent(o.Namespace, child(nameOf(o)), controllerOf(o))
 		},
-		delete: func(t *tree, name types.NamespacedName) bool {
-			return t.setParent(name.Namespace, child(name), Workload{})
+		delete: func(t *tree, name types.NamespacedName) {
+			t.setParent(name.Namespace, child(name), Workload{})
 		},
 		held: func(t *tree) []types.NamespacedName {
 			return t.childNames(resource.GroupResource())
 		},
+	}
+}
+
+// slimMetadata keeps what says who owns whom.
+func slimMetadata(o *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Namespace:       o.Namespace,
+		Name:            o.Name,
+		ResourceVersion: o.ResourceVersion,
+		Labels:          o.Labels,
+		OwnerReferences: o.OwnerReferences,
+	}}
+}
+
+// watchSlices watches the EndpointSlices that are of a Service.
+func (x *Index) watchSlices(client discoveryclient.EndpointSlicesGetter) watched {
+	return &source[*discovery.EndpointSlice]{
+		resource: discovery.Resource("endpointslices"),
+		client:   client,
+		calls:    callsOf(client.EndpointSlices(metav1.NamespaceAll)),
+		labels:   discovery.LabelServiceName,
+		change:   x.change,
+		slim:     slimSlice,
+		set: func(t *tree, o *discovery.EndpointSlice) {
+			t.setSlice(nameOf(o), sliceOf(o), time.Now())
+		},
+		delete: func(t *tree, name types.NamespacedName) {
+			t.deleteSlice(name, time.Now())
+		},
+		held: (*tree).sliceNames,
+	}
+}
+
+// slimSlice keeps which pods an EndpointSlice lists for which Service.
+func slimSlice(o *discovery.EndpointSlice) *discovery.EndpointSlice {
+	slim := &discovery.EndpointSlice{ObjectMeta: metav1.ObjectMeta{
+		Namespace:       o.Namespace,
+		Name:            o.Name,
+		ResourceVersion: o.ResourceVersion,
+		Labels:          map[string]string{discovery.LabelServiceName: o.Labels[discovery.LabelServiceName]},
+	}}
+	for _, pod := range sliceOf(o).pods {
+		slim.Endpoints = append(slim.Endpoints, discovery.Endpoint{TargetRef: &corev1.ObjectReference{Kind: "Pod", Name: pod}})
+	}
+	return slim
+}
+
+// sliceOf takes every endpoint that is a pod of the namespace, whatever its
+// conditions.
+func sliceOf(o *discovery.EndpointSlice) slice {
+	s := slice{service: o.Labels[discovery.LabelServiceName]}
+	for _, endpoint := range o.Endpoints {
+		ref := endpoint.TargetRef
+		if ref != nil && ref.Kind == "Pod" && (ref.Namespace == "" || ref.Namespace == o.Namespace) {
+			s.pods = append(s.pods, ref.Name)
+		}
+	}
+	slices.Sort(s.pods)
+	s.pods = slices.Compact(s.pods)
+	return s
+}
+
+// Follow begins to learn the pods of a kind of workload, if that takes more than
+// owner references: those of Services. It returns at once, and may be called
+// again and before Run. What is followed stays followed.
+func (x *Index) Follow(group, resource string) {
+	if (Workload{Group: group, Resource: resource}).isService() {
+		x.followServices()
 	}
 }
 
@@ -73,34 +151,44 @@ func (x *Index) watchParents(client metadata.Interface, resource schema.GroupVer
 func (x *Index) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, s := range x.sources {
-		// A reflector writes straight into the tree. An informer would hold every
-		// object a second time, in a store that nothing reads.
-		reflector := cache.NewReflectorWithOptions(s.listerWatcher(), &metav1.PartialObjectMetadata{}, s,
-			cache.ReflectorOptions{Name: "pitot/pods", TypeDescription: s.resource.GroupResource().String()})
-		wg.Go(func() { reflector.RunWithContext(ctx) })
+		wg.Go(func() { s.run(ctx) })
+	}
+	for _, s := range x.followable {
+		wg.Go(func() {
+			select {
+			case <-ctx.Done():
+			case <-x.followed:
+				s.run(ctx)
+			}
+		})
 	}
 	wg.Wait()
 }
 
-// Synced reports whether everything was listed at least once. It stays true.
-func (x *Index) Synced() bool { return x.Ready() == nil }
+// Ready is nil once the pods and their owners were listed, and says why not
+// before. It has the form of a readiness check.
+func (x *Index) Ready() error { return each(x.sources, watched.ready) }
 
-// Ready is nil once everything was listed, and says why not before. It has the
-// form of a readiness check.
-func (x *Index) Ready() error {
-	var errs []error
-	for _, s := range x.sources {
-		errs = append(errs, s.ready())
+// Knows is nil once the answers for a kind of workload, or for pods, are
+// complete, and says why they are not before. It is Ready but for Services,
+// whose EndpointSlices may lack where the rest is complete.
+func (x *Index) Knows(group, resource string) error {
+	if (Workload{Group: group, Resource: resource}).isService() {
+		return each(x.followable, watched.ready)
 	}
-	return errors.Join(errs...)
+	return x.Ready()
 }
 
 // Err is nil while everything can be listed and watched. After Ready it says
 // why the answers may have become old: the index then stands as it last was.
 func (x *Index) Err() error {
+	return errors.Join(each(x.sources, watched.failure), each(x.followable, watched.failure))
+}
+
+func each(sources []watched, check func(watched) error) error {
 	var errs []error
-	for _, s := range x.sources {
-		errs = append(errs, s.failure())
+	for _, s := range sources {
+		errs = append(errs, check(s))
 	}
 	return errors.Join(errs...)
 }
