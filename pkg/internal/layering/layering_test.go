@@ -18,6 +18,7 @@ const module = "github.com/pitot-autoscaling/pitot/"
 
 // layers gives every package its height. A package imports only lower ones.
 var layers = map[string]int{
+	"pkg/hpa":              0, // standard library only
 	"pkg/promexpr":         0,
 	"pkg/internal/instant": 0,
 
@@ -91,6 +92,19 @@ func TestHeavyImportsStayInTheirPlace(t *testing.T) {
 				t.Errorf("%s imports %s, which only %v may (%s)", name, rule.path, rule.by, rule.why)
 			}
 		}
+	}
+}
+
+// The decision of the HPA is arithmetic. It stays free of everything that is not.
+func TestTheHPAIsStandardLibraryOnly(t *testing.T) {
+	list := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", module+"pkg/hpa")
+	list.Stderr = t.Output()
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	if got := strings.TrimSpace(string(out)); got != module+"pkg/hpa" {
+		t.Errorf("pkg/hpa depends on more than the standard library:\n%s", got)
 	}
 }
 
