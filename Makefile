@@ -30,7 +30,7 @@ build: ## Build bin/pitot
 ##@ Test
 
 .PHONY: test
-test: unit race lint integration e2e ## Everything: what CI runs
+test: unit race lint integration conformance-quick e2e ## Everything: what CI runs
 
 .PHONY: unit
 unit: ## The fast part: unit tests
@@ -44,9 +44,11 @@ race: ## The unit tests under the race detector
 lint: deps ## golangci-lint, shellcheck, tidy module files
 	$$(hack/testbin.sh tools)/golangci-lint run ./...
 	cd test/e2e && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
+	cd test/conformance && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	shellcheck .ci/run hack/*.sh
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
+	cd test/conformance && go mod tidy -diff
 
 .PHONY: integration
 integration: ## Against a real Prometheus
@@ -58,6 +60,17 @@ e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Pytho
 	hack/testbin.sh prometheus >/dev/null
 	hack/testbin.sh plane >/dev/null
 	cd test/e2e && go test -count=1 -timeout 20m ./...
+
+# The flags of hack/testbin.sh, so that Kubernetes is compiled once.
+CONFORMANCE = cd test/conformance && go test -trimpath -count=1 -timeout 60m
+
+.PHONY: conformance
+conformance: ## pkg/hpa beside the real HPA controller: two million syncs
+	$(CONFORMANCE) -v -steps 2000000 .
+
+.PHONY: conformance-quick
+conformance-quick: ## The same over a hundred thousand syncs
+	$(CONFORMANCE) .
 
 .PHONY: test-long
 test-long: test fuzz ## Everything, and what takes longer: fuzzing, a million reads under faults

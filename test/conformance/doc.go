@@ -1,0 +1,20 @@
+// Package conformance proves pkg/hpa: it runs the HPA controller of Kubernetes,
+// unmodified and on virtual time, beside Pitot's, and compares them sync by sync.
+//
+// The pieces, each in its own file:
+//
+//	world.go      a cluster that is made up at random: an HPA, pods, metrics, mishaps
+//	upstream.go   the real controller, fed from a world
+//	stubs.go      the informers, clients and metrics that it talks to
+//	memory.go     what it remembers between syncs
+//	translate.go  a world in the words of pkg/hpa
+//	compare.go    the two side by side
+//	scenario.go   many steps from one seed: run, shrink, replay
+//
+// A scenario is a seed and a list of step numbers, and nothing else. That is
+// what a failure prints, and what replays it.
+//
+// The controller's clock is the machine's, which has no place in a test: hence
+// testing/synctest. Its unexported method for one sync is reached by linkname,
+// and its memory by a mirror of its types; TestMirror fails when they change.
+package conformance

@@ -1,0 +1,1 @@
+// An assembly file, though empty, is what lets a package use go:linkname.
