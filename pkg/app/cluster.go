@@ -30,7 +30,8 @@ type noCluster struct{}
 
 var errNoCluster = errors.New("a standalone server knows no pods: read one pod by its name, or serve a cluster")
 
-func (noCluster) Ready() error                              { return errNoCluster }
+func (noCluster) Follow(string, string)                     {}
+func (noCluster) Knows(string, string) error                { return errNoCluster }
 func (noCluster) Live(string, labels.Selector) []string     { return nil }
 func (noCluster) Of(string, pods.Workload) []string         { return nil }
 func (noCluster) Workloads(string, string, string) []string { return nil }
@@ -105,12 +106,12 @@ func logDemand(log *zap.Logger) func(error) {
 	}
 }
 
-// podIndex loads the pods of the cluster that kubectl would talk to. Call stop
-// when done with it.
-func (o *queryOptions) podIndex(ctx context.Context) (index *pods.Index, stop func(), err error) {
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = o.kubeconfig
-	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+// podIndex loads the pods that rules need from the cluster that kubectl would
+// talk to. Call stop when done with it.
+func (o *queryOptions) podIndex(ctx context.Context, rules []*rule.Rule) (index *pods.Index, stop func(), err error) {
+	files := clientcmd.NewDefaultClientConfigLoadingRules()
+	files.ExplicitPath = o.kubeconfig
+	cluster, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(files, nil).ClientConfig()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -122,19 +123,29 @@ func (o *queryOptions) podIndex(ctx context.Context) (index *pods.Index, stop fu
 	var group errgroup.Group
 	group.Go(func() error { index.Run(running); return nil })
 	stop = func() { cancel(); _ = group.Wait() }
-	if err := awaitPods(ctx, index); err != nil {
+	reader := provider.Reader{Pods: index}
+	reader.Follow(rules)
+	if err := awaitPods(ctx, index, rules); err != nil {
 		stop()
 		return nil, nil, err
 	}
 	return index, stop, nil
 }
 
-// awaitPods returns when the index is complete, or ctx is done.
-func awaitPods(ctx context.Context, index *pods.Index) error {
+// awaitPods returns when the index has all that rules need, or ctx is done.
+func awaitPods(ctx context.Context, index *pods.Index, rules []*rule.Rule) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
+	missing := func() error {
+		for _, r := range rules {
+			if err := index.Knows(r.Of.Group, r.Of.Resource); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for {
-		err := index.Ready()
+		err := missing()
 		if err == nil {
 			return nil
 		}

@@ -98,7 +98,7 @@ func (o *queryOptions) run(ctx context.Context, env Env, metric string) error {
 	defer store.Close()
 	reader := provider.Reader{Store: store}
 	if slices.ContainsFunc(rules, (*rule.Rule).OverPods) {
-		index, stop, err := o.podIndex(ctx)
+		index, stop, err := o.podIndex(ctx, rules)
 		if err != nil {
 			return fmt.Errorf("metric %q is computed over the pods of %s, so it needs a cluster: %w", metric, rules[0].Of, err)
 		}

@@ -131,6 +131,7 @@ func TestPodsOfAService(t *testing.T) {
 			endpoints("shop/idle-x", "idle"),
 			endpoints("shop/unlabelled", "", "web-9"),
 			endpoints("other/web-ipv4", "web", "web-7"),
+			endpoints("other/shy-x", "shy", "shy-1"),
 			stranger,
 		))
 		if err := index.Knows("", "services"); err != nil {

@@ -67,7 +67,10 @@ func New(rules *rule.Set, reader Reader, mapper meta.RESTMapper) *Provider {
 }
 
 // SetRules replaces the rules. A read uses those of its beginning to its end.
-func (p *Provider) SetRules(rules *rule.Set) { p.rules.Store(rules) }
+func (p *Provider) SetRules(rules *rule.Set) {
+	p.reader.Follow(rules.Rules)
+	p.rules.Store(rules)
+}
 
 // GetMetricByName reads a metric of one object.
 func (p *Provider) GetMetricByName(ctx context.Context, name types.NamespacedName, info provider.CustomMetricInfo, selector labels.Selector) (*custom_metrics.MetricValue, error) {

@@ -56,7 +56,9 @@ func (p onePods) Departed(namespace string, workload pods.Workload, since time.T
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(p.departed)), func(name string) bool { return p.departed[name].Before(since) })
 }
 
-func (p onePods) Ready() error { return p.err }
+func (p onePods) Follow(string, string) {}
+
+func (p onePods) Knows(string, string) error { return p.err }
 
 func (p onePods) Live(namespace string, selector labels.Selector) []string {
 	return slices.DeleteFunc(slices.Clone(p.names), func(name string) bool {

@@ -24,10 +24,14 @@ type Store interface {
 }
 
 // Pods knows which pods exist, from memory. Its answers are sorted; none of its
-// methods blocks. Before Ready returns nil they may lack pods and must not be used.
+// methods blocks.
 type Pods interface {
-	// Ready is nil once the index is complete, and says what is missing until then.
-	Ready() error
+	// Follow begins to learn the pods of a kind of workload, if that takes more
+	// than knowing all pods and their owners. It may be called again.
+	Follow(group, resource string)
+	// Knows is nil once the answers for a kind of workload, or for pods, are
+	// complete, and says what is missing until then. Before, they must not be used.
+	Knows(group, resource string) error
 	// Live names the pods of a namespace whose labels match.
 	Live(namespace string, selector labels.Selector) []string
 	// Of names the pods that belong to a workload.
@@ -228,7 +232,7 @@ func (rd *Reader) read(q *question, object instant.Object) (reading.Reading, err
 	case q.rule.ObjectLabel != "":
 		return reading.Labelled(q.rule, q.groups(), q.filter, object), nil
 	default:
-		if err := rd.Pods.Ready(); err != nil {
+		if err := rd.Pods.Knows(q.rule.Of.Group, q.rule.Of.Resource); err != nil {
 			return reading.Reading{}, &NotReadyError{Err: err}
 		}
 		workload := pods.Workload{Group: q.rule.Of.Group, Resource: q.rule.Of.Resource, Name: object.Name}
@@ -259,7 +263,7 @@ func (rd *Reader) names(q *question, namespace string, objects labels.Selector) 
 	case q.rule.ObjectLabel != "":
 		return namesIn(q.groups(), namespace), nil
 	}
-	if err := rd.Pods.Ready(); err != nil {
+	if err := rd.Pods.Knows(q.rule.Of.Group, q.rule.Of.Resource); err != nil {
 		return nil, &NotReadyError{Err: err}
 	}
 	if q.rule.Type == rule.TypePods {
