@@ -40,20 +40,20 @@ func ParseGroupResource(text string) (GroupResource, error) {
 
 // A builtin is a kind of Kubernetes' own.
 type builtin struct {
-	names    []string // what users write instead: kind in lower case, short names
-	ownsPods bool
+	names   []string // what users write instead: kind in lower case, short names
+	hasPods bool     // it owns them, or, as a Service, has endpoints
 }
 
 // builtins are the kinds that a rule may be of, of Kubernetes' own. Groups
 // without a dot belong to Kubernetes, so this list decides for them.
 var builtins = map[string]builtin{
-	"cronjobs.batch":                       {names: []string{"cronjob", "cj"}, ownsPods: true},
-	"daemonsets.apps":                      {names: []string{"daemonset", "ds"}, ownsPods: true},
-	"deployments.apps":                     {names: []string{"deployment", "deploy"}, ownsPods: true},
-	"jobs.batch":                           {names: []string{"job"}, ownsPods: true},
-	"replicasets.apps":                     {names: []string{"replicaset", "rs"}, ownsPods: true},
-	"replicationcontrollers":               {names: []string{"replicationcontroller", "rc"}, ownsPods: true},
-	"statefulsets.apps":                    {names: []string{"statefulset", "sts"}, ownsPods: true},
+	"cronjobs.batch":                       {names: []string{"cronjob", "cj"}, hasPods: true},
+	"daemonsets.apps":                      {names: []string{"daemonset", "ds"}, hasPods: true},
+	"deployments.apps":                     {names: []string{"deployment", "deploy"}, hasPods: true},
+	"jobs.batch":                           {names: []string{"job"}, hasPods: true},
+	"replicasets.apps":                     {names: []string{"replicaset", "rs"}, hasPods: true},
+	"replicationcontrollers":               {names: []string{"replicationcontroller", "rc"}, hasPods: true},
+	"statefulsets.apps":                    {names: []string{"statefulset", "sts"}, hasPods: true},
 	"configmaps":                           {names: []string{"configmap", "cm"}},
 	"endpoints":                            {names: []string{"endpoint", "ep"}},
 	"horizontalpodautoscalers.autoscaling": {names: []string{"horizontalpodautoscaler", "hpa"}},
@@ -66,14 +66,14 @@ var builtins = map[string]builtin{
 	"pods":                                 {names: []string{"pod", "po"}},
 	"resourcequotas":                       {names: []string{"resourcequota", "quota"}},
 	"serviceaccounts":                      {names: []string{"serviceaccount", "sa"}},
-	"services":                             {names: []string{"service", "svc"}},
+	"services":                             {names: []string{"service", "svc"}, hasPods: true},
 }
 
-// mayOwnPods reports whether objects of the kind can have pods of their own. It
+// mayHavePods reports whether objects of the kind can have pods of their own. It
 // believes so of any kind that is not Kubernetes' own.
-func (gr GroupResource) mayOwnPods() bool {
+func (gr GroupResource) mayHavePods() bool {
 	b, known := builtins[gr.String()]
-	return !known || b.ownsPods
+	return !known || b.hasPods
 }
 
 // singular returns the usual label with the object's name: service of services.

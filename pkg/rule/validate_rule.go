@@ -73,7 +73,7 @@ func (c ruleCheck) undecided() {
 		return
 	}
 	const cause = "the rule does not say how its samples make the value of an object"
-	if c.of.value.mayOwnPods() {
+	if c.of.value.mayHavePods() {
 		c.report(c.at, cause, "add aggregate: sum, max or avg over the object's pods, or quantile and buckets, or the objectLabel with the object's name")
 		return
 	}
@@ -128,11 +128,11 @@ func (c ruleCheck) ownership() {
 	}
 	switch {
 	case of == pods:
-		c.report(c.of.at, "a pod owns no pods to aggregate over", "a value for each pod is type: Pods")
+		c.report(c.of.at, "a pod has no pods to aggregate over", "a value for each pod is type: Pods")
 	case of == namespaces:
 		c.report(c.of.at, "namespaces are no workload with pods to aggregate over", "aggregate in the query: sum by (namespace) (...)")
-	case !of.mayOwnPods():
-		c.report(c.of.at, fmt.Sprintf("%s own no pods to aggregate over", of),
+	case !of.mayHavePods():
+		c.report(c.of.at, fmt.Sprintf("%s have no pods to aggregate over", of),
 			fmt.Sprintf("give the label with the object's name instead, as in objectLabel: %s", of.singular()))
 	}
 }
