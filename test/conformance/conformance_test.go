@@ -44,7 +44,9 @@ func TestDifferential(t *testing.T) {
 		s := newScenario(next, length)
 		counts, f := s.run(t, profile)
 		if f != nil {
-			s, f = s.shrink(t, profile, f)
+			if *shrinks {
+				s, f = s.shrink(t, profile, f)
+			}
 			t.Fatalf("after %d equal steps: go test -run TestDifferential -replay %s\n%s\n%s", all.Steps, s, f.text, f.world)
 		}
 		all.merge(counts)
