@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -435,6 +437,32 @@ func TestSaysWhatToGrant(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"web-1"}, index.Of("shop", Workload{"apps", "statefulsets", "web"})); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
+// However long the cluster was away, the pods are known a moment after it comes.
+func TestAClusterThatWasAwayIsSoonKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := newClient(object("Pod", "shop/web-1", "apps/v1 StatefulSet web"))
+		var away atomic.Bool
+		away.Store(true)
+		client.PrependReactor("list", "*", func(clienttesting.Action) (bool, kruntime.Object, error) {
+			if away.Load() {
+				return true, nil, &url.Error{Op: "Get", URL: "https://10.0.0.1/api", Err: errors.New("connection refused")}
+			}
+			return false, nil, nil
+		})
+		index := running(t, client)
+		time.Sleep(time.Hour)
+		if err := index.Ready(); err == nil || !strings.Contains(err.Error(), `list pods: Get "https://10.0.0.1/api": connection refused`) {
+			t.Errorf("while it is away: %v", err)
+		}
+		away.Store(false)
+		time.Sleep(patience)
+		synctest.Wait()
+		if err := errors.Join(index.Ready(), index.Err()); err != nil {
+			t.Errorf("%s after it came: %v", patience, err)
 		}
 	})
 }

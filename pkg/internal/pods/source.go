@@ -2,8 +2,11 @@ package pods
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"sync"
+	"time"
 	"unique"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -77,19 +80,45 @@ func (s *source[T]) run(ctx context.Context) {
 // listerWatcher makes the calls and remembers how the last one went.
 func (s *source[T]) listerWatcher() cache.ListerWatcher {
 	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (list runtime.Object, err error) {
 			options.FieldSelector, options.LabelSelector = s.fields, s.labels
-			list, err := s.calls.ListWithContextFunc(ctx, options)
-			s.called("list", err)
+			err = s.persist(ctx, "list", func() (err error) {
+				list, err = s.calls.ListWithContextFunc(ctx, options)
+				return err
+			})
 			return list, err
 		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (w watch.Interface, err error) {
 			options.FieldSelector, options.LabelSelector = s.fields, s.labels
-			w, err := s.calls.WatchFuncWithContext(ctx, options)
-			s.called("watch", err)
+			err = s.persist(ctx, "watch", func() (err error) {
+				w, err = s.calls.WatchFuncWithContext(ctx, options)
+				return err
+			})
 			return w, err
 		},
 	}, s.client)
+}
+
+// patience is the pause after a call that got no answer.
+const patience = time.Second
+
+// persist repeats a call until it is answered. To a cluster that was away this
+// index is then back in a second: the reflector would come back in a minute, as
+// is right where the answer is a refusal.
+func (s *source[T]) persist(ctx context.Context, verb string, call func() error) error {
+	for {
+		err := call()
+		s.called(verb, err)
+		var unanswered *url.Error
+		if !errors.As(err, &unanswered) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(patience):
+		}
+	}
 }
 
 func (s *source[T]) called(verb string, err error) {
