@@ -24,12 +24,19 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
+// A podIndex is a provider.Pods that says why it may be out of date.
+type podIndex interface {
+	provider.Pods
+	Err() error
+}
+
 // noCluster is the pod index of a server without a cluster: it knows no pods,
 // and says so instead of answering that there are none.
 type noCluster struct{}
 
 var errNoCluster = errors.New("a standalone server knows no pods: read one pod by its name, or serve a cluster")
 
+func (noCluster) Err() error                                { return nil }
 func (noCluster) Follow(string, string)                     {}
 func (noCluster) Knows(string, string) error                { return errNoCluster }
 func (noCluster) Live(string, labels.Selector) []string     { return nil }
@@ -41,7 +48,7 @@ func (noCluster) Departed(string, pods.Workload, time.Time) []string { return ni
 
 // podIndex starts the pod index of the cluster. Its ready check is nil where
 // there is no cluster to wait for.
-func (o *serveOptions) podIndex(ctx context.Context, group *errgroup.Group) (index provider.Pods, ready map[string]func() error, err error) {
+func (o *serveOptions) podIndex(ctx context.Context, group *errgroup.Group) (index podIndex, ready map[string]func() error, err error) {
 	if o.server.Standalone {
 		return noCluster{}, nil, nil
 	}

@@ -103,7 +103,7 @@ func (o *serveOptions) run(ctx context.Context, env Env) error {
 		Custom:      metrics,
 		External:    metrics,
 		ReadyChecks: ready,
-		Pages:       map[string]http.Handler{"/statusz": statusPage{reload: reload, store: store, demand: watcher}},
+		Pages:       map[string]http.Handler{"/statusz": statusPage{reload: reload, store: store, pods: index, demand: watcher}},
 	})
 	if err != nil {
 		return err

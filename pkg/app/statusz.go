@@ -18,6 +18,7 @@ import (
 type statusPage struct {
 	reload *reloader
 	store  *snapshot.Store
+	pods   podIndex
 	demand *demand.Watcher // nil: there is no cluster
 }
 
@@ -25,7 +26,8 @@ type statusPage struct {
 func (p statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	report := statusOf(p.reload.current.Load(), p.store.Keys(), time.Now())
 	if p.demand != nil {
-		report.Autoscalers = statusOfDemand(p.demand.Watched())
+		watched, err := p.demand.Watched()
+		report.Cluster = statusOfCluster(watched, p.pods.Err(), err)
 	}
 	if r.URL.Query().Get("format") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json") {
 		w.Header().Set("Content-Type", "application/json")
@@ -45,8 +47,7 @@ type statusReport struct {
 	Rules    []statusRule    `json:"rules"`
 	Backends []statusBackend `json:"backends"`
 	Queries  []statusQuery   `json:"queries"`
-	// Autoscalers is left out where there is no cluster.
-	Autoscalers *statusAutoscalers `json:"autoscalers,omitempty"`
+	Cluster  *statusCluster  `json:"cluster,omitempty"` // left out where there is none
 
 	age      time.Duration
 	problems []string
@@ -72,14 +73,21 @@ type statusBackend struct {
 	URL  string `json:"url"`
 }
 
-// statusAutoscalers are the HPAs whose metrics are kept fresh, read or not.
-type statusAutoscalers struct {
-	Watched int    `json:"watched"`
-	Error   string `json:"error,omitempty"` // why they may be out of date
+// A statusCluster is what is known of the cluster.
+type statusCluster struct {
+	// Autoscalers that read custom or external metrics: those are kept fresh.
+	Autoscalers int      `json:"autoscalers"`
+	Problems    []string `json:"problems"` // why pods or autoscalers may be out of date
 }
 
-func statusOfDemand(watched int, err error) *statusAutoscalers {
-	return &statusAutoscalers{Watched: watched, Error: errorText(err)}
+func statusOfCluster(autoscalers int, problems ...error) *statusCluster {
+	status := &statusCluster{Autoscalers: autoscalers, Problems: []string{}}
+	for _, err := range problems {
+		if err != nil {
+			status.Problems = append(status.Problems, err.Error())
+		}
+	}
+	return status
 }
 
 // A statusQuery is a query that is kept fresh because somebody reads it, or an
@@ -170,10 +178,10 @@ func (s statusReport) write(w io.Writer) {
 			fmt.Fprintf(w, "%s\t%s\n", b.Name, b.URL)
 		}
 	})
-	if s.Autoscalers != nil {
-		section("autoscalers watched", s.Autoscalers.Watched, func(w io.Writer) {
-			if s.Autoscalers.Error != "" {
-				fmt.Fprintln(w, s.Autoscalers.Error)
+	if s.Cluster != nil {
+		section("autoscalers watched", s.Cluster.Autoscalers, func(w io.Writer) {
+			for _, problem := range s.Cluster.Problems {
+				fmt.Fprintln(w, problem)
 			}
 		})
 	}

@@ -101,19 +101,19 @@ func TestStatusForPrograms(t *testing.T) {
 	})
 }
 
-func TestStatusSaysHowManyAutoscalersAreWatched(t *testing.T) {
+func TestStatusOfTheCluster(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		status *statusAutoscalers
+		status *statusCluster
 		want   string
 	}{
-		{"none without a cluster", nil, "\nqueries kept fresh: 0\n"},
-		{"some", statusOfDemand(12, nil), "\nautoscalers watched: 12\n\nqueries kept fresh: 0\n"},
-		{"not allowed", statusOfDemand(0, errors.New("list: forbidden")), "\nautoscalers watched: 0\nlist: forbidden\n\nqueries kept fresh: 0\n"},
+		{"there is none", nil, "\nqueries kept fresh: 0\n"},
+		{"all is well", statusOfCluster(12, nil, nil), "\nautoscalers watched: 12\n\nqueries kept fresh: 0\n"},
+		{"not allowed", statusOfCluster(0, errors.New("list pods: forbidden"), nil), "\nautoscalers watched: 0\nlist pods: forbidden\n\nqueries kept fresh: 0\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			report := statusOf(empty(), nil, time.Now())
-			report.Autoscalers = test.status
+			report.Cluster = test.status
 			var text strings.Builder
 			report.write(&text)
 			if _, got, _ := strings.Cut(text.String(), "\nbackends: 0\n"); got != test.want {
