@@ -124,35 +124,47 @@ func testReads(t *testing.T, c *cluster) {
 	})
 }
 
-// read reads a path of the metrics APIs, and returns a sorted line per item with
-// the value rounded to whole numbers.
-func (c *cluster) read(ctx context.Context, path string) (string, error) {
+// An item is a value as one of the metrics APIs gives it.
+type item struct {
+	DescribedObject struct{ APIVersion, Kind, Namespace, Name string }
+	Metric          struct{ Name string } // v1beta2
+	MetricName      string                // v1beta1 and external
+	MetricLabels    map[string]string     // external
+	Timestamp       time.Time
+	Value           resource.Quantity
+}
+
+// items reads a path of the metrics APIs.
+func (c *cluster) items(ctx context.Context, path string) ([]item, error) {
 	result := c.client.Discovery().RESTClient().Get().RequestURI(path).Do(ctx)
 	if err := result.Error(); err != nil {
-		return "", err // with the Status that the HPA would show
+		return nil, err // with the Status that the HPA would show
 	}
 	body, err := result.Raw()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var list struct {
-		Items []struct {
-			DescribedObject struct{ APIVersion, Kind, Namespace, Name string }
-			Metric          struct{ Name string } // v1beta2
-			MetricName      string                // v1beta1 and external
-			MetricLabels    map[string]string     // external
-			Timestamp       time.Time
-			Value           resource.Quantity
-		}
-	}
+	var list struct{ Items []item }
 	if err := json.Unmarshal(body, &list); err != nil {
-		return "", fmt.Errorf("%w in %s", err, body)
+		return nil, fmt.Errorf("%w in %s", err, body)
 	}
-	var lines []string
 	for _, item := range list.Items {
 		if age := time.Since(item.Timestamp); age > time.Minute {
-			return "", fmt.Errorf("a value of %s ago in %s", age, body)
+			return nil, fmt.Errorf("a value of %s ago in %s", age, body)
 		}
+	}
+	return list.Items, nil
+}
+
+// read reads a path of the metrics APIs, and returns a sorted line per item with
+// the value rounded to whole numbers.
+func (c *cluster) read(ctx context.Context, path string) (string, error) {
+	items, err := c.items(ctx, path)
+	if err != nil {
+		return "", err
+	}
+	var lines []string
+	for _, item := range items {
 		of := item.DescribedObject
 		object := of.APIVersion + " " + of.Kind + " " + of.Namespace + "/" + of.Name
 		if of.Namespace == "" {

@@ -14,6 +14,7 @@ type programs struct {
 	plane      string // folder with etcd, kube-apiserver, kube-controller-manager, kube-scheduler, kwok
 	prometheus string // folder with prometheus
 	pitot      string // file
+	promtest   string // file
 }
 
 // A cluster is everything that the tests share. It ends with the test that
@@ -27,20 +28,21 @@ type cluster struct {
 	programs
 
 	*plane
+	pitot *pitot
+	// What else there is depends on the test.
 	shop  *shop
 	page  *page
 	redis *redis
-	pitot *pitot
+	farm  *farm
 	// Prometheus servers by name: each test that stops one or counts its
 	// queries has one to itself.
 	prometheus map[string]*prometheus
 }
 
-// prometheusNames are also the names of Pitot's backends.
-var prometheusNames = []string{"main", "outage", "fleet"}
-
-// startCluster starts everything. It takes about ten seconds.
-func startCluster(t *testing.T, programs programs) *cluster {
+// startCluster starts a control plane whose HPA controller looks at each HPA
+// once per period. It takes about five seconds. What else a test needs it starts
+// itself, Pitot last.
+func startCluster(t *testing.T, programs programs, syncPeriod time.Duration) *cluster {
 	t.Helper()
 	began := time.Now()
 	c := &cluster{t: t, programs: programs, prometheus: map[string]*prometheus{}}
@@ -48,16 +50,8 @@ func startCluster(t *testing.T, programs programs) *cluster {
 	c.makeFolder()
 	t.Cleanup(func() { c.fail(errors.New("the test is over")) })
 
-	c.plane = startPlane(c, programs.plane)
+	c.plane = startPlane(c, programs.plane, syncPeriod)
 	t.Logf("control plane up after %s", time.Since(began).Round(time.Millisecond))
-	for _, name := range prometheusNames {
-		c.prometheus[name] = startPrometheus(c, name)
-	}
-	c.page = servePage(c)
-	c.shop = openShop(c)
-	c.redis = startRedis(c)
-	c.pitot = startPitot(c)
-	t.Logf("cluster up after %s", time.Since(began).Round(time.Millisecond))
 	return c
 }
 
@@ -127,6 +121,16 @@ func (c *cluster) eventually(t *testing.T, within time.Duration, what string, ch
 			t.Fatalf("not within %s: %s (%v)\nlast seen: %v", within, what, context.Cause(ctx), seen)
 		case <-ticker.C:
 		}
+	}
+}
+
+// pass lets time pass, for what is measured meanwhile.
+func (c *cluster) pass(t *testing.T, period time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(period):
+	case <-c.ctx.Done():
+		t.Fatal(context.Cause(c.ctx))
 	}
 }
 

@@ -69,8 +69,10 @@ func build(bin string) (programs, error) {
 	plane, err1 := testbin("plane")
 	prometheus, err2 := testbin("prometheus")
 	pitot := filepath.Join(bin, "pitot")
+	promtest := filepath.Join(bin, "promtest")
 	_, err3 := run("../..", "go", "build", "-o", pitot, "./cmd/pitot")
-	return programs{plane: plane, prometheus: prometheus, pitot: pitot}, errors.Join(err1, err2, err3)
+	_, err4 := run("../..", "go", "build", "-o", promtest, "./pkg/internal/promtest/cmd/promtest")
+	return programs{plane: plane, prometheus: prometheus, pitot: pitot, promtest: promtest}, errors.Join(err1, err2, err3, err4)
 }
 
 func testbin(set string) (folder string, err error) {
@@ -90,11 +92,18 @@ func run(folder, name string, arguments ...string) (stdout string, err error) {
 	return string(out), nil
 }
 
-// TestCluster runs every test of this module side by side in one cluster. They
-// share Pitot and nothing else: each has its own namespaces, and those that
-// stop a Prometheus or count its queries have their own.
+// TestCluster runs tests side by side in one cluster. They share Pitot and
+// nothing else: each has its own namespaces, and those that stop a Prometheus or
+// count its queries have their own.
 func TestCluster(t *testing.T) {
-	c := startCluster(t, built)
+	c := startCluster(t, built, oftenSync)
+	for _, name := range []string{"main", "outage", "fleet"} {
+		startPrometheus(c, name)
+	}
+	c.page = servePage(c, "main", "fleet")
+	c.shop = openShop(c)
+	c.redis = startRedis(c)
+	c.pitot = startPitot(c, pitotSetup{config: "pitot.yaml"})
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, *cluster)

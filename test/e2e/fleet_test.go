@@ -49,8 +49,8 @@ func testFleet(t *testing.T, c *cluster) {
 	most := elapsed.Seconds()/(0.95*refreshInterval.Seconds()) + 1
 	read := c.reads(t) - readBefore
 	t.Logf("%d HPAs: %g reads in %s, %g queries", fleetSize, read, elapsed.Round(time.Millisecond), asked)
-	if least := fleetSize * elapsed.Seconds() / syncPeriod.Seconds() / 2; read < least {
-		t.Errorf("%d HPAs made %g reads in %s, want one each per %s: at least %.0f", fleetSize, read, elapsed, syncPeriod, least)
+	if least := fleetSize * elapsed.Seconds() / oftenSync.Seconds() / 2; read < least {
+		t.Errorf("%d HPAs made %g reads in %s, want one each per %s: at least %.0f", fleetSize, read, elapsed, oftenSync, least)
 	}
 	if asked > most {
 		t.Errorf("Prometheus answered %g queries in %s, want one per refresh of %s: at most %.0f", asked, elapsed, refreshInterval, math.Floor(most))

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"sync"
 	"testing"
 	"text/template"
 
@@ -32,28 +34,66 @@ func render(file string, values any) (string, error) {
 	return out.String(), err
 }
 
+// atOnce is how many objects are applied side by side.
+const atOnce = 8
+
 // apply renders a manifest of testdata and applies each of its documents on the
-// server's side, as kubectl apply --server-side does.
+// server's side, as kubectl apply --server-side does: what has no namespace in
+// the order of the file, then the rest in any.
 func (c *cluster) apply(t *testing.T, file string, values any) {
 	t.Helper()
+	objects, err := manifest(file, values)
+	if err != nil {
+		t.Fatalf("testdata/%s: %v", file, err)
+	}
+	var applying sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	apply := func(object *unstructured.Unstructured) {
+		if err := c.applyObject(c.ctx, object); err != nil {
+			t.Errorf("testdata/%s: %v", file, err)
+		}
+	}
+	for _, object := range objects {
+		if object.GetNamespace() == "" {
+			apply(object)
+			continue
+		}
+		slots <- struct{}{}
+		applying.Go(func() {
+			defer func() { <-slots }()
+			apply(object)
+		})
+	}
+	applying.Wait()
+	if t.Failed() {
+		t.FailNow()
+	}
+}
+
+// manifest renders a manifest, those without a namespace first.
+func manifest(file string, values any) (objects []*unstructured.Unstructured, err error) {
 	text, err := render(file, values)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	documents := yaml.NewYAMLOrJSONDecoder(bytes.NewBufferString(text), 4096)
 	for {
-		var object unstructured.Unstructured
+		object := &unstructured.Unstructured{}
 		err := documents.Decode(&object.Object)
 		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err == nil && len(object.Object) > 0 {
-			err = c.applyObject(c.ctx, &object)
+			break
 		}
 		if err != nil {
-			t.Fatalf("testdata/%s: %v", file, err)
+			return nil, err
+		}
+		if len(object.Object) > 0 {
+			objects = append(objects, object)
 		}
 	}
+	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int {
+		return min(len(a.GetNamespace()), 1) - min(len(b.GetNamespace()), 1)
+	})
+	return objects, nil
 }
 
 func (c *cluster) applyObject(ctx context.Context, object *unstructured.Unstructured) error {

@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
 
 // A page is one metrics page about many pods, as an ingress controller has one.
 // Each has its pod's name twice, as pod and, for selectors, as name.
-// Its counters grow at known rates, so the test knows what a query must answer.
+// Its counters grow at known rates, so the test knows what a query must answer;
+// a gauge beside each is that rate.
 type page struct {
 	address string
 
@@ -27,13 +29,14 @@ type counter struct {
 
 func (c counter) now() float64 { return c.value + c.perSecond*time.Since(c.at).Seconds() }
 
-func servePage(c *cluster) *page {
+// servePage serves a page that the named Prometheus servers scrape.
+func servePage(c *cluster, scrapedBy ...string) *page {
 	listener := must(net.Listen("tcp", "127.0.0.1:0"))(c)
 	p := &page{address: listener.Addr().String(), counters: map[podKey]counter{}}
 	server := &http.Server{Handler: p, ReadHeaderTimeout: time.Second}
 	go func() { _ = server.Serve(listener) }()
 	c.t.Cleanup(func() { _ = server.Close() })
-	for _, name := range []string{"main", "fleet"} {
+	for _, name := range scrapedBy {
 		c.must(c.prometheus[name].scrape("page", []target{{Targets: []string{p.address}}}))
 	}
 	return p
@@ -51,6 +54,21 @@ func (p *page) set(namespace, pod string, perSecond float64) {
 	p.counters[key] = counter{0, time.Now(), perSecond}
 }
 
+// share spreads a rate evenly over pods of a namespace, from now on. Those that
+// are not among them are gone from the page.
+func (p *page) share(namespace string, pods []string, perSecond float64) {
+	p.mu.Lock()
+	for key := range p.counters {
+		if key.namespace == namespace && !slices.Contains(pods, key.name) {
+			delete(p.counters, key)
+		}
+	}
+	p.mu.Unlock()
+	for _, pod := range pods {
+		p.set(namespace, pod, perSecond/float64(len(pods)))
+	}
+}
+
 func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,5 +76,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "# TYPE page_requests_total counter")
 	for key, counter := range p.counters {
 		fmt.Fprintf(w, "page_requests_total{namespace=%q,pod=%q,name=%q} %.3f\n", key.namespace, key.name, key.name, counter.now())
+	}
+	fmt.Fprintln(w, "# TYPE page_load gauge")
+	for key, counter := range p.counters {
+		fmt.Fprintf(w, "page_load{namespace=%q,pod=%q,name=%q} %g\n", key.namespace, key.name, key.name, counter.perSecond)
 	}
 }

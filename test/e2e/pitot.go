@@ -5,10 +5,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -32,49 +34,90 @@ var groupVersions = []schema.GroupVersion{
 // pitot/pitot with the permissions of testdata/rbac.yaml.
 type pitot struct {
 	*process
+	cluster *cluster
+	command command
+	port    int
 	address string // https://127.0.0.1:PORT
 	ca      *authority
 }
 
+// A pitotSetup says what a Pitot serves.
+type pitotSetup struct {
+	// config is a template of testdata. It is filled with the addresses of all
+	// Prometheus servers as .URL, the .ScrapeInterval, and values.
+	config string
+	values map[string]any
+	flags  []string
+}
+
 // startPitot starts Pitot, registers it with the aggregator and waits until its
 // APIs are available.
-func startPitot(c *cluster) *pitot {
+func startPitot(c *cluster, setup pitotSetup) *pitot {
 	c.apply(c.t, "rbac.yaml", nil)
-	port := freePort()
-	ca := must(newAuthority(c.pki, "pitot-ca"))(c)
-	serving := must(ca.server("pitot", true, "pitot.pitot.svc"))(c)
-	kubeconfig := filepath.Join(c.pki, "pitot.kubeconfig")
-	c.must(writeKubeconfig(kubeconfig, c.serviceAccount("pitot", "pitot")))
-
-	p := &pitot{ca: ca, address: "https://" + loopback(port)}
-	p.process = c.start(command{name: "pitot", path: c.programs.pitot, args: []string{
-		"serve",
-		"--config=" + c.pitotConfig(),
-		"--kubeconfig=" + kubeconfig,
-		"--authentication-kubeconfig=" + kubeconfig,
-		"--authorization-kubeconfig=" + kubeconfig,
-		"--bind-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(port),
-		"--tls-cert-file=" + serving.certFile,
-		"--tls-private-key-file=" + serving.keyFile,
-		"--refresh-interval=" + refreshInterval.String(),
-	}, grace: 20 * time.Second})
-
-	bundle := must(os.ReadFile(ca.certFile()))(c)
-	c.apply(c.t, "apiservices.yaml", map[string]any{
-		"GroupVersions": groupVersions, "Port": port, "CABundle": base64.StdEncoding.EncodeToString(bundle),
-	})
-	c.eventually(c.t, time.Minute, "Pitot's APIs are available", c.available)
+	p := newPitot(c, setup)
+	p.start()
+	c.register(p)
 	return p
 }
 
-// pitotConfig writes Pitot's configuration, with a backend for every Prometheus.
-func (c *cluster) pitotConfig() string {
+// start starts the program, or starts it again on the same port.
+func (p *pitot) start() { p.process = p.cluster.start(p.command) }
+
+// restart ends the program and starts it again, with nothing in memory.
+func (p *pitot) restart(t *testing.T) {
+	t.Helper()
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	p.start()
+}
+
+// newPitot prepares a Pitot.
+func newPitot(c *cluster, setup pitotSetup) *pitot {
+	p := &pitot{cluster: c, port: freePort(), ca: must(newAuthority(c.pki, "pitot-ca"))(c)}
+	p.address = "https://" + loopback(p.port)
+	p.command = command{name: "pitot", path: c.programs.pitot, args: append([]string{
+		"serve",
+		"--config=" + c.pitotConfig(setup),
+		"--bind-address=127.0.0.1",
+		"--secure-port=" + strconv.Itoa(p.port),
+		"--refresh-interval=" + refreshInterval.String(),
+	}, append(p.identity(c), setup.flags...)...), grace: 20 * time.Second}
+	return p
+}
+
+// identity are the flags that say who Pitot is.
+func (p *pitot) identity(c *cluster) []string {
+	serving := must(p.ca.server("pitot", true, "pitot.pitot.svc"))(c)
+	kubeconfig := filepath.Join(c.pki, "pitot.kubeconfig")
+	c.must(writeKubeconfig(kubeconfig, c.serviceAccount("pitot", "pitot")))
+	return []string{
+		"--kubeconfig=" + kubeconfig,
+		"--authentication-kubeconfig=" + kubeconfig,
+		"--authorization-kubeconfig=" + kubeconfig,
+		"--tls-cert-file=" + serving.certFile,
+		"--tls-private-key-file=" + serving.keyFile,
+	}
+}
+
+// register leads the aggregator to a Pitot.
+func (c *cluster) register(p *pitot) {
+	bundle := must(os.ReadFile(p.ca.certFile()))(c)
+	c.apply(c.t, "apiservices.yaml", map[string]any{
+		"GroupVersions": groupVersions, "Port": p.port, "CABundle": base64.StdEncoding.EncodeToString(bundle),
+	})
+	c.eventually(c.t, probeTime, "Pitot's APIs are available", c.available)
+}
+
+// pitotConfig writes Pitot's configuration.
+func (c *cluster) pitotConfig(setup pitotSetup) string {
 	urls := map[string]string{}
 	for name, prometheus := range c.prometheus {
 		urls[name] = prometheus.url()
 	}
-	text := must(render("pitot.yaml", map[string]any{"URL": urls, "ScrapeInterval": scrapeInterval}))(c)
+	values := map[string]any{"URL": urls, "ScrapeInterval": scrapeInterval}
+	maps.Copy(values, setup.values)
+	text := must(render(setup.config, values))(c)
 	file := filepath.Join(c.folder, "pitot.yaml")
 	c.must(os.WriteFile(file, []byte(text), 0o644))
 	return file
@@ -113,12 +156,25 @@ func (c *cluster) available(ctx context.Context) error {
 
 // condition reads a condition's status, and its reason and message.
 func condition(object *unstructured.Unstructured, kind string) (status, why string) {
+	condition := conditionOf(object, kind)
+	if condition == nil {
+		return "", "no such condition"
+	}
+	return fmt.Sprint(condition["status"]), strings.TrimSpace(fmt.Sprintf("%v: %v", condition["reason"], condition["message"]))
+}
+
+// transition is when a condition's status changed last.
+func transition(object *unstructured.Unstructured, kind string) string {
+	return fmt.Sprint(conditionOf(object, kind)["lastTransitionTime"])
+}
+
+func conditionOf(object *unstructured.Unstructured, kind string) map[string]any {
 	conditions, _, _ := unstructured.NestedSlice(object.Object, "status", "conditions")
 	for _, entry := range conditions {
 		condition := entry.(map[string]any)
 		if condition["type"] == kind {
-			return fmt.Sprint(condition["status"]), strings.TrimSpace(fmt.Sprintf("%v: %v", condition["reason"], condition["message"]))
+			return condition
 		}
 	}
-	return "", "no such condition"
+	return nil
 }

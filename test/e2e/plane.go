@@ -10,17 +10,23 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 )
 
-// syncPeriod is how often the HPA controller looks at each HPA. Kubernetes'
-// default is 15 s.
-const syncPeriod = 2 * time.Second
+// How often the HPA controller looks at each HPA: often, so that tests are
+// short, or as often as it does by default, where that is what is under test.
+const (
+	oftenSync   = 2 * time.Second
+	defaultSync = 15 * time.Second
+)
+
+// probeTime is how long a process may take until it answers.
+const probeTime = time.Minute
 
 // nodeName is the only node, played by kwok.
 const nodeName = "kwok"
@@ -34,12 +40,13 @@ type plane struct {
 	admin   *rest.Config
 	client  kubernetes.Interface
 	dynamic dynamic.Interface
-	mapper  meta.RESTMapper
+	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	audit   *audit
 }
 
 // startPlane starts everything and returns when the node is Ready.
-func startPlane(c *cluster, programs string) *plane {
-	p := &plane{pki: filepath.Join(c.folder, "pki")}
+func startPlane(c *cluster, programs string, syncPeriod time.Duration) *plane {
+	p := &plane{pki: filepath.Join(c.folder, "pki"), audit: newAudit(c)}
 	c.must(os.Mkdir(p.pki, 0o755))
 	etcd := p.startEtcd(c, programs)
 	p.startAPIServer(c, programs, etcd)
@@ -47,12 +54,12 @@ func startPlane(c *cluster, programs string) *plane {
 	p.kubeconfig(c, p.admin) // for people
 	p.client = must(kubernetes.NewForConfig(p.admin))(c)
 	p.dynamic = must(dynamic.NewForConfig(p.admin))(c)
-	c.eventually(c.t, time.Minute, "kube-apiserver is ready", func(ctx context.Context) error {
+	c.eventually(c.t, probeTime, "kube-apiserver is ready", func(ctx context.Context) error {
 		_, err := p.client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(ctx)
 		return err
 	})
-	p.mapper = restmapper.NewDiscoveryRESTMapper(must(restmapper.GetAPIGroupResources(p.client.Discovery()))(c))
-	p.startControllers(c, programs)
+	p.mapper = restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(p.client.Discovery()))
+	p.startControllers(c, programs, syncPeriod)
 	p.startNode(c, programs)
 	return p
 }
@@ -81,7 +88,7 @@ func (p *plane) startAPIServer(c *cluster, programs, etcd string) {
 	accounts := filepath.Join(p.pki, "service-accounts.key")
 	must(newKey(accounts))(c)
 
-	c.start(command{name: "kube-apiserver", path: filepath.Join(programs, "kube-apiserver"), args: []string{
+	c.start(command{name: "kube-apiserver", path: filepath.Join(programs, "kube-apiserver"), args: append([]string{
 		"--etcd-servers=" + etcd,
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" + strconv.Itoa(port),
 		// The address is a loopback one: there is nothing to reconcile.
@@ -101,11 +108,11 @@ func (p *plane) startAPIServer(c *cluster, programs, etcd string) {
 		"--requestheader-username-headers=X-Remote-User",
 		"--requestheader-group-headers=X-Remote-Group",
 		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
-	}})
+	}, p.audit.flags(c)...)})
 }
 
 // startControllers starts the controllers that the test's objects need, and no more.
-func (p *plane) startControllers(c *cluster, programs string) {
+func (p *plane) startControllers(c *cluster, programs string, syncPeriod time.Duration) {
 	manager := p.kubeconfig(c, p.user(c, "kube-controller-manager", "system:kube-controller-manager"))
 	c.start(command{name: "kube-controller-manager", path: filepath.Join(programs, "kube-controller-manager"), args: []string{
 		"--kubeconfig=" + manager, "--authentication-kubeconfig=" + manager, "--authorization-kubeconfig=" + manager,
@@ -116,7 +123,8 @@ func (p *plane) startControllers(c *cluster, programs string) {
 		"--controllers=deployment-controller,replicaset-controller,horizontal-pod-autoscaler-controller," +
 			"namespace-controller,serviceaccount-controller",
 		"--horizontal-pod-autoscaler-sync-period=" + syncPeriod.String(),
-		// A hundred HPAs every two seconds are more than the default of 20 requests a second.
+		// The tests have more HPAs than the default of 20 requests a second is enough
+		// for. The number of workers is the default, 5.
 		"--kube-api-qps=2000", "--kube-api-burst=2000",
 	}})
 
@@ -141,7 +149,7 @@ func (p *plane) startNode(c *cluster, programs string) {
 	}, env: []string{"HOME=" + c.folder}}) // not the user's kwok configuration
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: nodeName}}
 	must(p.client.CoreV1().Nodes().Create(c.ctx, node, metav1.CreateOptions{}))(c)
-	c.eventually(c.t, time.Minute, "the node is Ready", func(ctx context.Context) error {
+	c.eventually(c.t, probeTime, "the node is Ready", func(ctx context.Context) error {
 		node, err := p.client.CoreV1().Nodes().Get(ctx, nodeName, metav1.GetOptions{})
 		if err != nil {
 			return err

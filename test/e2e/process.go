@@ -105,6 +105,15 @@ func (p *process) stop() error {
 	return nil
 }
 
+// kill ends the process without warning and returns once it has ended.
+func (p *process) kill() {
+	if p.announceStop() {
+		return // it has been reported
+	}
+	p.signal(syscall.SIGKILL)
+	<-p.ended
+}
+
 // announceStop makes the end an expected one, and reports whether it comes too late.
 func (p *process) announceStop() (ended bool) {
 	p.mu.Lock()

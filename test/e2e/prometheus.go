@@ -29,6 +29,7 @@ type target struct {
 	Labels  map[string]string `json:"labels,omitempty"`
 }
 
+// startPrometheus starts a server, which is a backend of Pitot by its name.
 func startPrometheus(c *cluster, name string) *prometheus {
 	folder := c.data("prometheus-" + name)
 	p := &prometheus{name: name, port: freePort(), targets: filepath.Join(folder, "targets"), cluster: c}
@@ -49,6 +50,7 @@ func startPrometheus(c *cluster, name string) *prometheus {
 		grace: 10 * time.Second,
 	}
 	p.start()
+	c.prometheus[name] = p
 	return p
 }
 
@@ -59,6 +61,9 @@ func (p *prometheus) start() { p.process = p.cluster.start(p.command) }
 
 // stop ends the server with SIGTERM.
 func (p *prometheus) stop() error { return p.process.stop() }
+
+// kill ends the server as a lost machine does.
+func (p *prometheus) kill() { p.process.kill() }
 
 // ready says why the server does not answer queries yet.
 func (p *prometheus) ready(ctx context.Context) error {
