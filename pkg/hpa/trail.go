@@ -39,8 +39,12 @@ type MetricTrail struct {
 
 	Filled *Filled `json:"filled,omitempty"` // where pods without a sample were guessed
 
-	Serving int   `json:"serving,omitempty"` // running and ready pods, where Rule is FromServingPods
-	Exist   int32 `json:"exist,omitempty"`   // status.replicas, where it is the proposal
+	Serving int `json:"serving,omitempty"` // running and ready pods, where Rule is FromServingPods
+
+	// Of the average of an Object or External metric: the total in milli, and
+	// the status.replicas that share it. Without any, Usage means nothing.
+	Total int64 `json:"total,omitempty"`
+	Exist int32 `json:"exist,omitempty"`
 
 	Rule     Rule  `json:"rule,omitempty"`
 	Proposal int32 `json:"proposal"`
@@ -186,9 +190,9 @@ func (n *MetricTrail) serves(pods int) {
 	}
 }
 
-func (n *MetricTrail) exists(replicas int32) {
+func (n *MetricTrail) divided(total int64, exist int32) {
 	if n != nil {
-		n.Exist = replicas
+		n.Total, n.Exist = total, exist
 	}
 }
 

@@ -38,9 +38,9 @@ func (r *reconcile) average(m *Metric, values []int64, note *MetricTrail) int32 
 	ratio := float64(usage) / (float64(m.Target.Milli) * float64(exist))
 	tolerances := r.spec.tolerances()
 	note.whole(r.shared(usage, exist, external), ratio, tolerances)
+	note.divided(usage, exist)
 	if tolerances.within(ratio) {
 		note.follows(WithinTolerance)
-		note.exists(exist)
 		return exist
 	}
 	note.follows(FromTotal)
