@@ -29,7 +29,16 @@ type servedPitot struct {
 // serve runs "pitot serve --standalone" until the test ends.
 func serve(t *testing.T, args ...string) *servedPitot {
 	t.Helper()
-	process := pitot(t, append([]string{"serve", "--standalone", "--secure-port", "0"}, args...)...)
+	p := startServing(t, append([]string{"--standalone"}, args...)...)
+	within(t, "an answer", func() bool { code, _ := p.get(t, "/readyz"); return code == http.StatusOK })
+	return p
+}
+
+// startServing runs "pitot serve" until the test ends, and returns when it
+// listens.
+func startServing(t *testing.T, args ...string) *servedPitot {
+	t.Helper()
+	process := pitot(t, append([]string{"serve", "--secure-port", "0"}, args...)...)
 	var stderr lockedBuffer
 	process.Stderr = &stderr
 	if err := process.Start(); err != nil {
@@ -50,7 +59,6 @@ func serve(t *testing.T, args ...string) *servedPitot {
 		}
 		return p.url != ""
 	})
-	within(t, "an answer", func() bool { code, _ := p.get(t, "/readyz"); return code == http.StatusOK })
 	return p
 }
 

@@ -84,7 +84,7 @@ func statusOfCluster(autoscalers int, problems ...error) *statusCluster {
 	status := &statusCluster{Autoscalers: autoscalers, Problems: []string{}}
 	for _, err := range problems {
 		if err != nil {
-			status.Problems = append(status.Problems, err.Error())
+			status.Problems = append(status.Problems, strings.Split(err.Error(), "\n")...) // as errors.Join joins
 		}
 	}
 	return status
