@@ -19,18 +19,18 @@ func BenchmarkExplain(b *testing.B) {
 	b.Run("pods=10", func(b *testing.B) { steady(b, 10, Explain) })
 }
 
-func steady(b *testing.B, pods int, decide func(Spec, State, Observation, time.Time) (Decision, State, error)) {
+func steady(b *testing.B, pods int, decide func(*Spec, State, *Observation, time.Time) (Decision, State, error)) {
 	spec, seen := rps(1, 5000), running(pods, 105_000)
 	state, now := State{}, t0
 	for range 40 { // more than fit into five minutes
 		now = now.Add(15 * time.Second)
-		_, state, _ = decide(spec, state, seen, now)
+		_, state, _ = decide(&spec, state, &seen, now)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		now = now.Add(15 * time.Second)
 		var decision Decision
-		decision, state, _ = decide(spec, state, seen, now)
+		decision, state, _ = decide(&spec, state, &seen, now)
 		if decision.Outcome != Held {
 			b.Fatalf("%+v", decision)
 		}

@@ -7,7 +7,7 @@ import (
 
 // check refuses what no controller could meet: the API server would not have
 // let the HPA in, or the reading does not belong to its metric.
-func check(spec *Spec, seen *Observation) error {
+func check(spec *Spec, state *State, seen *Observation) error {
 	switch {
 	case len(spec.Metrics) == 0:
 		return errors.New("no metrics: the API server fills in one for the CPU")
@@ -20,9 +20,29 @@ func check(spec *Spec, seen *Observation) error {
 	case seen.Replicas < 0 || seen.StatusReplicas < 0:
 		return fmt.Errorf("the scale has %d replicas in its spec and %d in its status", seen.Replicas, seen.StatusReplicas)
 	}
+	if err := checkConditions(state.Conditions); err != nil {
+		return err
+	}
 	for i := range spec.Metrics {
 		if err := checkMetric(&spec.Metrics[i], &seen.Readings[i], len(seen.Pods)); err != nil {
 			return fmt.Errorf("metric %d (%s): %w", i+1, spec.Metrics[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// checkConditions makes sure that there is room for all types.
+func checkConditions(all []Condition) error {
+	for i, one := range all {
+		switch one.Type {
+		case AbleToScale, ScalingActive, ScalingLimited, ScaledToZero:
+		default:
+			return fmt.Errorf("unknown condition %q", one.Type)
+		}
+		for _, other := range all[:i] {
+			if other.Type == one.Type {
+				return fmt.Errorf("two conditions %s", one.Type)
+			}
 		}
 	}
 	return nil

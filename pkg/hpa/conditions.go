@@ -92,30 +92,44 @@ func (t MetricType) failed() Reason {
 	}
 }
 
+// types is how many types of conditions there are.
+const types = 4
+
 // Condition returns the condition of a type, and whether there is one.
 func (s State) Condition(t ConditionType) (Condition, bool) {
-	i := conditions(s.Conditions).index(t)
+	i := slices.IndexFunc(s.Conditions, func(one Condition) bool { return one.Type == t })
 	if i < 0 {
 		return Condition{}, false
 	}
 	return s.Conditions[i], true
 }
 
-// conditions are those of one reconcile while it changes them.
-type conditions []Condition
+// conditions are those of one reconcile while it changes them. They are an
+// array to keep them off the heap: most syncs leave them as they were.
+type conditions struct {
+	all [types]Condition
+	n   int
+}
 
-func (c conditions) index(t ConditionType) int {
-	return slices.IndexFunc(c, func(one Condition) bool { return one.Type == t })
+func (c *conditions) load(from []Condition) { c.n = copy(c.all[:], from) }
+
+// find returns the index of a type, or n.
+func (c *conditions) find(t ConditionType) int {
+	i := 0
+	for i < c.n && c.all[i].Type != t {
+		i++
+	}
+	return i
 }
 
 // set gives a condition a status and a reason. A new type comes last.
 func (c *conditions) set(t ConditionType, status Status, reason Reason, now time.Time) {
-	i := c.index(t)
-	if i < 0 {
-		i = len(*c)
-		*c = append(*c, Condition{Type: t})
+	i := c.find(t)
+	if i == c.n {
+		c.all[i] = Condition{Type: t}
+		c.n++
 	}
-	one := &(*c)[i]
+	one := &c.all[i]
 	if one.Status != status {
 		one.Since = now
 	}
@@ -124,21 +138,24 @@ func (c *conditions) set(t ConditionType, status Status, reason Reason, now time
 
 // remove forgets a condition.
 func (c *conditions) remove(t ConditionType) {
-	if i := c.index(t); i >= 0 {
-		*c = slices.Delete(*c, i, i+1)
+	if i := c.find(t); i < c.n {
+		copy(c.all[i:], c.all[i+1:])
+		c.n--
 	}
 }
 
 // isTrue reports whether a condition is there and true.
-func (c conditions) isTrue(t ConditionType) bool {
-	i := c.index(t)
-	return i >= 0 && c[i].Status == True
+func (c *conditions) isTrue(t ConditionType) bool {
+	i := c.find(t)
+	return i < c.n && c.all[i].Status == True
 }
 
 // replacing returns before if nothing changed, otherwise a copy to keep.
-func (c conditions) replacing(before []Condition) []Condition {
-	if slices.Equal(c, before) {
+func (c *conditions) replacing(before []Condition) []Condition {
+	if slices.Equal(c.all[:c.n], before) {
 		return before
 	}
-	return slices.Clone(c)
+	after := make([]Condition, c.n)
+	copy(after, c.all[:c.n])
+	return after
 }

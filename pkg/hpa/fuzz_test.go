@@ -23,11 +23,11 @@ func FuzzStep(f *testing.F) {
 			now = now.Add(time.Duration(rng.Int64N(int64(time.Minute))))
 			seen := randomObservation(rng, spec, replicas, now)
 			before := clone(t, state)
-			decision, after, err := Step(spec, state, seen, now)
+			decision, after, err := Step(&spec, state, &seen, now)
 			if err != nil {
 				t.Fatal(err)
 			}
-			explained, again, err := Explain(spec, state, seen, now)
+			explained, again, err := Explain(&spec, state, &seen, now)
 			if err != nil {
 				t.Fatal(err)
 			}

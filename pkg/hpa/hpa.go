@@ -4,7 +4,7 @@
 // It is one reconcile of the controller as a function: values in, values out.
 //
 //	spec := hpa.Spec{MinReplicas: 2, MaxReplicas: 10, Metrics: metrics, Controller: hpa.DefaultController()}
-//	decision, state, err := hpa.Step(spec, state, observation, now)
+//	decision, state, err := hpa.Step(&spec, state, &observation, now)
 //
 // Spec is the HPA object and the flags of its controller, Observation what one
 // sync reads from the cluster, State what the controller and the HPA's status
@@ -41,31 +41,33 @@ import "time"
 // that do not match the metrics; the state then comes back as it was. What goes
 // wrong in a cluster (a metric that cannot be read, a scale that cannot be
 // written) is part of the observation, and its consequence part of the decision.
-func Step(spec Spec, state State, observation Observation, now time.Time) (Decision, State, error) {
-	return step(&spec, state, &observation, now, nil)
+//
+// Spec and observation are pointers because they are large. Step reads them
+// and keeps nothing of them.
+func Step(spec *Spec, state State, observation *Observation, now time.Time) (Decision, State, error) {
+	return step(spec, state, observation, now, nil)
 }
 
 // Explain is Step with the Trail of the decision.
-func Explain(spec Spec, state State, observation Observation, now time.Time) (Decision, State, error) {
-	return step(&spec, state, &observation, now, &Trail{})
+func Explain(spec *Spec, state State, observation *Observation, now time.Time) (Decision, State, error) {
+	return step(spec, state, observation, now, &Trail{})
 }
 
 func step(spec *Spec, state State, seen *Observation, now time.Time, trail *Trail) (Decision, State, error) {
-	if err := check(spec, seen); err != nil {
+	if err := check(spec, &state, seen); err != nil {
 		return Decision{}, state, err
 	}
-	var room [4]Condition // one of each type: on the stack, as long as nothing changes
 	r := reconcile{
-		spec:       spec,
-		seen:       seen,
-		now:        now,
-		min:        spec.MinReplicas,
-		max:        spec.MaxReplicas,
-		current:    seen.Replicas,
-		state:      state,
-		conditions: conditions(append(room[:0], state.Conditions...)),
-		trail:      trail,
+		spec:    spec,
+		seen:    seen,
+		now:     now,
+		min:     spec.MinReplicas,
+		max:     spec.MaxReplicas,
+		current: seen.Replicas,
+		state:   state,
+		trail:   trail,
 	}
+	r.conditions.load(state.Conditions)
 	decision := r.run()
 	decision.Trail = trail
 	r.state.Conditions = r.conditions.replacing(state.Conditions)

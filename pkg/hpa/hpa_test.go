@@ -49,7 +49,7 @@ func TestStepChangesNothingThatItWasGiven(t *testing.T) {
 			seen := running(7, milli)
 			seen.ScaleWriteErr = failing
 			before := clone(t, state)
-			_, after, err := Step(spec, state, seen, now)
+			_, after, err := Step(&spec, state, &seen, now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +80,8 @@ func clone(t *testing.T, s State) State {
 func TestAStateSurvivesJSON(t *testing.T) {
 	spec, state := rps(1, 100), State{}
 	for i, milli := range []int64{300_000, 10_000, 200_000} {
-		_, after, err := Step(spec, state, running(7, milli), t0.Add(time.Duration(i)*10*time.Minute))
+		seen := running(7, milli)
+		_, after, err := Step(&spec, state, &seen, t0.Add(time.Duration(i)*10*time.Minute))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +99,7 @@ func TestADecisionWithItsTrailSurvivesJSON(t *testing.T) {
 	spec := rps(0, 10)
 	spec.Metrics = []Metric{{Type: External, Name: "queue", Target: Target{Type: AverageValue, Milli: 5000}}}
 	state := State{Conditions: []Condition{{Type: ScaledToZero, Status: True, Reason: ReasonScaledToZero}}}
-	decision, _, err := Explain(spec, state, Observation{Readings: []Reading{{Values: []int64{8000}}}}, t0)
+	decision, _, err := Explain(&spec, state, &Observation{Readings: []Reading{{Values: []int64{8000}}}}, t0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +120,8 @@ func TestADecisionWithItsTrailSurvivesJSON(t *testing.T) {
 }
 
 func TestARestartKeepsTheStatus(t *testing.T) {
-	_, state, err := Step(rps(1, 100), State{}, running(4, 300_000), t0)
+	spec, seen := rps(1, 100), running(4, 300_000)
+	_, state, err := Step(&spec, State{}, &seen, t0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +163,7 @@ func TestInputThatNoControllerMeets(t *testing.T) {
 			spec, seen := rps(1, 10), running(4, 100_000)
 			c.change(&spec, &seen)
 			before := State{CurrentReplicas: 7}
-			decision, state, err := Step(spec, before, seen, t0)
+			decision, state, err := Step(&spec, before, &seen, t0)
 			if err == nil || err.Error() != c.want {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
@@ -172,11 +174,26 @@ func TestInputThatNoControllerMeets(t *testing.T) {
 	}
 }
 
+func TestConditionsThatNoControllerSets(t *testing.T) {
+	spec, seen := rps(1, 10), running(4, 100_000)
+	for _, c := range []struct {
+		want string
+		all  []Condition
+	}{
+		{`unknown condition "Ready"`, []Condition{{Type: AbleToScale}, {Type: "Ready"}}},
+		{"two conditions AbleToScale", []Condition{{Type: AbleToScale}, {Type: AbleToScale}}},
+	} {
+		if _, _, err := Step(&spec, State{Conditions: c.all}, &seen, t0); text(err) != c.want {
+			t.Errorf("got %v, want %s", err, c.want)
+		}
+	}
+}
+
 // The API server takes such an Object metric, and the controller fails at it.
 func TestATargetThatTheControllerDoesNotUnderstand(t *testing.T) {
 	spec := rps(1, 10)
 	spec.Metrics[0] = Metric{Type: Object, Name: "rps", Kind: "Ingress"}
-	decision, state, err := Step(spec, State{}, Observation{Replicas: 4, Readings: []Reading{{Values: []int64{1}}}}, t0)
+	decision, state, err := Step(&spec, State{}, &Observation{Replicas: 4, Readings: []Reading{{Values: []int64{1}}}}, t0)
 	if err != nil || decision.Outcome != NoProposal {
 		t.Fatalf("%+v, %v", decision, err)
 	}

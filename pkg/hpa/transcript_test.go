@@ -307,7 +307,7 @@ func (p *player) complete() {
 
 func (p *player) sync() string {
 	p.complete()
-	decision, state, err := Explain(p.spec, p.state, p.seen, p.now)
+	decision, state, err := Explain(&p.spec, p.state, &p.seen, p.now)
 	if err != nil {
 		return "refused: " + err.Error()
 	}

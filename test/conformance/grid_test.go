@@ -71,7 +71,7 @@ func TestGridOfPercentPolicies(t *testing.T) {
 }
 
 func to(t *testing.T, spec hpa.Spec, seen hpa.Observation, now time.Time) int32 {
-	decision, _, err := hpa.Step(spec, hpa.State{}, seen, now)
+	decision, _, err := hpa.Step(&spec, hpa.State{}, &seen, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,12 +198,12 @@ func (g *grid) pitot(t *testing.T, c cell) *hpa.MetricTrail {
 	}
 	controller := hpa.DefaultController()
 	controller.Profile.Zero = hpa.ZeroByMinimum // goes on at zero
-	decision, _, err := hpa.Explain(hpa.Spec{
+	decision, _, err := hpa.Explain(&hpa.Spec{
 		MaxReplicas: 1000,
 		Metrics:     []hpa.Metric{{Type: c.kind, Name: name, Target: c.target}},
 		Behavior:    &hpa.Behavior{ScaleUp: hpa.Rules{Tolerance: &c.tolerances.ScaleUp}, ScaleDown: hpa.Rules{Tolerance: &c.tolerances.ScaleDown}},
 		Controller:  controller,
-	}, hpa.State{}, hpa.Observation{
+	}, hpa.State{}, &hpa.Observation{
 		Replicas:       int32(len(g.pods)),
 		StatusReplicas: int32(len(g.pods)),
 		Pods:           g.pods,

@@ -146,7 +146,7 @@ func TestMutants(t *testing.T) {
 				t.Fatalf("%s has %d times %q: bring the mutant up to date", m.file, n, m.right)
 			}
 			binary := build(t, file, strings.Replace(string(text), m.right, m.wrong, 1))
-			out, err := exec.Command(binary, "-test.run", "TestDifferential|TestGrid", "-shrink=false").CombinedOutput()
+			out, err := exec.Command(binary, "-test.run", "TestDifferential|TestGrid", "-test.failfast", "-shrink=false").CombinedOutput()
 			if err == nil {
 				t.Fatal("survived")
 			}

@@ -151,7 +151,7 @@ func (p *pair) sync(now time.Time, counts *tally) string {
 	p.spec, p.seen = p.world.spec(p.profile), p.world.observation()
 	theirs := p.upstream.sync()
 
-	decision, state, err := hpa.Explain(p.spec, p.state, p.seen, now)
+	decision, state, err := hpa.Explain(&p.spec, p.state, &p.seen, now)
 	if err != nil {
 		return fmt.Sprintf("pkg/hpa refused the input: %v", err)
 	}
@@ -173,7 +173,7 @@ func (p *pair) sync(now time.Time, counts *tally) string {
 
 // withoutTrail makes sure that the trail changes nothing.
 func (p *pair) withoutTrail(now time.Time, decision hpa.Decision, state hpa.State) string {
-	plain, after, err := hpa.Step(p.spec, p.state, p.seen, now)
+	plain, after, err := hpa.Step(&p.spec, p.state, &p.seen, now)
 	decision.Trail = nil
 	if err != nil || plain != decision || !reflect.DeepEqual(after, state) {
 		return fmt.Sprintf("Step and Explain differ:\n%+v\n%+v\n%+v\n%+v\n%v", plain, decision, after, state, err)
