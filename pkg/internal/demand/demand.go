@@ -25,19 +25,21 @@ package demand
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 	"unique"
 
 	autoscaling "k8s.io/api/autoscaling/v2"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	client "k8s.io/client-go/kubernetes/typed/autoscaling/v2"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/mirror"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 )
 
@@ -75,10 +77,10 @@ const period = 10 * time.Second
 // A Watcher wants what HPAs read. Its methods may be called concurrently.
 type Watcher struct {
 	opts Options
+	hpas *mirror.Source[*autoscaling.HorizontalPodAutoscaler]
 
-	mu   sync.Mutex
-	hpas map[types.NamespacedName][]unique.Handle[metric] // without HPAs that have none
-	err  error                                            // of the last call, nil if it succeeded
+	mu      sync.Mutex
+	metrics map[types.NamespacedName][]unique.Handle[metric] // by HPA, without those that have none
 }
 
 // New returns a Watcher that knows of no HPA until Run.
@@ -86,19 +88,25 @@ func New(opts Options) *Watcher {
 	if opts.Report == nil {
 		opts.Report = func(error) {}
 	}
-	return &Watcher{opts: opts, hpas: make(map[types.NamespacedName][]unique.Handle[metric])}
+	w := &Watcher{opts: opts, metrics: make(map[types.NamespacedName][]unique.Handle[metric])}
+	w.hpas = &mirror.Source[*autoscaling.HorizontalPodAutoscaler]{
+		Resource: autoscaling.Resource("horizontalpodautoscalers"),
+		Client:   opts.Client,
+		Calls:    mirror.CallsOf(opts.Client.HorizontalPodAutoscalers(metav1.NamespaceAll)),
+		Slim:     slim,
+		Copy:     mirrored{w},
+	}
+	return w
 }
 
 // Run watches until ctx is done. What fails is tried again, with backoff; what
 // was known stays known meanwhile. Call it once.
 func (w *Watcher) Run(ctx context.Context) {
-	var reflecting sync.WaitGroup
-	defer reflecting.Wait()
-	reflector := cache.NewReflectorWithOptions(w.listerWatcher(), &autoscaling.HorizontalPodAutoscaler{}, source{w},
-		cache.ReflectorOptions{Name: "pitot/demand", TypeDescription: resource.String()})
-	// The reflector would log every attempt that fails; Report is told once.
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	// The libraries would log every attempt that fails; Report is told once.
 	silent := klog.NewContext(ctx, klog.Logger{})
-	reflecting.Go(func() { reflector.RunWithContext(silent) })
+	watching.Go(func() { w.hpas.Run(silent) })
 
 	ticker := time.NewTicker(period)
 	defer ticker.Stop()
@@ -110,8 +118,7 @@ func (w *Watcher) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 		w.wantAll()
-		_, err := w.Watched()
-		if isNews(reported, err) {
+		if err := w.hpas.Err(); isNews(reported, err) {
 			w.opts.Report(err)
 			reported = err
 		}
@@ -129,14 +136,14 @@ func isNews(last, err error) bool {
 func (w *Watcher) Watched() (hpas int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.hpas), w.err
+	return len(w.metrics), w.hpas.Err()
 }
 
 // wantAll wants the metrics of all HPAs, each once.
 func (w *Watcher) wantAll() {
 	distinct := make(map[unique.Handle[metric]]struct{})
 	w.mu.Lock()
-	for _, metrics := range w.hpas {
+	for _, metrics := range w.metrics {
 		for _, m := range metrics {
 			distinct[m] = struct{}{}
 		}
@@ -152,4 +159,19 @@ func (w *Watcher) want(m metric) {
 	if key, err := m.key(w.opts.Keys); err == nil {
 		_ = w.opts.Store.Want(key) // whoever reads it gets the cause
 	}
+}
+
+// set replaces the metrics of an HPA and reports whether it had others before.
+func (w *Watcher) set(hpa types.NamespacedName, metrics []unique.Handle[metric]) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if slices.Equal(w.metrics[hpa], metrics) {
+		return false
+	}
+	if len(metrics) == 0 {
+		delete(w.metrics, hpa)
+	} else {
+		w.metrics[hpa] = metrics
+	}
+	return true
 }

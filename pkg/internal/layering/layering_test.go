@@ -21,6 +21,7 @@ var layers = map[string]int{
 	"pkg/hpa":              0, // standard library only
 	"pkg/promexpr":         0,
 	"pkg/internal/instant": 0,
+	"pkg/internal/mirror":  0,
 
 	"pkg/rule":             1,
 	"pkg/internal/promapi": 1,

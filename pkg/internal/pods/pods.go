@@ -79,8 +79,8 @@ type Index struct {
 	mu   sync.RWMutex
 	tree tree
 
-	sources        []watched
-	followable     []watched     // those behind Services: watched once followed
+	sources        []source
+	followable     []source      // those behind Services: watched once followed
 	followed       chan struct{} // closed by followServices
 	followServices func()        // may be called again
 }

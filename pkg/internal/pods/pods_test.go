@@ -5,13 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +23,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/metadata/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
 )
 
 // TestMain removes the process-wide handlers of unexpected errors: one of them
@@ -67,6 +66,9 @@ func newClient(objects ...*metav1.PartialObjectMetadata) *fake.FakeMetadataClien
 	}
 	return fake.NewSimpleMetadataClient(scheme, all...)
 }
+
+// storeOf is the near end of a source, which its reflector writes to.
+func storeOf(s source) cache.TransformingStore { return s.(cache.TransformingStore) }
 
 // running runs an index in the bubble of a synctest and waits until it has
 // nothing to do.
@@ -339,8 +341,8 @@ func TestDeparted(t *testing.T) {
 // After a broken watch comes a list, from which the vanished are missing.
 func TestWhatVanishedUnseenIsForgotten(t *testing.T) {
 	index := New(newClient(), newDiscovery())
-	pods, replicaSets := index.sources[0], index.sources[1]
-	replace := func(s watched, objects ...any) {
+	pods, replicaSets := storeOf(index.sources[0]), storeOf(index.sources[1])
+	replace := func(s cache.ReflectorStore, objects ...any) {
 		t.Helper()
 		if err := s.Replace(objects, ""); err != nil {
 			t.Fatal(err)
@@ -363,19 +365,19 @@ func TestWhatVanishedUnseenIsForgotten(t *testing.T) {
 func TestOrderDoesNotMatter(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		final := map[watched][]*metav1.PartialObjectMetadata{}
+		final := map[cache.ReflectorStore][]*metav1.PartialObjectMetadata{}
 		index := New(newClient(), newDiscovery())
 		type event struct {
-			on     watched
+			on     cache.ReflectorStore
 			object *metav1.PartialObjectMetadata
 		}
 		var events []event
 		for i := range 6 {
 			rs := object("ReplicaSet", fmt.Sprintf("shop/web-%d", i), fmt.Sprintf("apps/v1 Deployment d%d", i%2))
-			events = append(events, event{index.sources[1], rs})
+			events = append(events, event{storeOf(index.sources[1]), rs})
 			for j := range 3 {
 				pod := object("Pod", fmt.Sprintf("shop/web-%d-%d", i, j), fmt.Sprintf("apps/v1 ReplicaSet web-%d", i))
-				events = append(events, event{index.sources[0], pod})
+				events = append(events, event{storeOf(index.sources[0]), pod})
 			}
 		}
 		rng.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
@@ -393,8 +395,8 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		}
 		// The slow obvious way: read the survivors.
 		want := map[string][]string{}
-		for _, rs := range final[index.sources[1]] {
-			for _, pod := range final[index.sources[0]] {
+		for _, rs := range final[storeOf(index.sources[1])] {
+			for _, pod := range final[storeOf(index.sources[0])] {
 				if pod.OwnerReferences[0].Name == rs.Name {
 					d := rs.OwnerReferences[0].Name
 					want[d] = append(want[d], pod.Name)
@@ -437,32 +439,6 @@ func TestSaysWhatToGrant(t *testing.T) {
 		}
 		if diff := cmp.Diff([]string{"web-1"}, index.Of("shop", Workload{"apps", "statefulsets", "web"})); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
-		}
-	})
-}
-
-// However long the cluster was away, the pods are known a moment after it comes.
-func TestAClusterThatWasAwayIsSoonKnown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client := newClient(object("Pod", "shop/web-1", "apps/v1 StatefulSet web"))
-		var away atomic.Bool
-		away.Store(true)
-		client.PrependReactor("list", "*", func(clienttesting.Action) (bool, kruntime.Object, error) {
-			if away.Load() {
-				return true, nil, &url.Error{Op: "Get", URL: "https://10.0.0.1/api", Err: errors.New("connection refused")}
-			}
-			return false, nil, nil
-		})
-		index := running(t, client)
-		time.Sleep(time.Hour)
-		if err := index.Ready(); err == nil || !strings.Contains(err.Error(), `list pods: Get "https://10.0.0.1/api": connection refused`) {
-			t.Errorf("while it is away: %v", err)
-		}
-		away.Store(false)
-		time.Sleep(patience)
-		synctest.Wait()
-		if err := errors.Join(index.Ready(), index.Err()); err != nil {
-			t.Errorf("%s after it came: %v", patience, err)
 		}
 	})
 }
@@ -516,7 +492,7 @@ func TestConcurrentUse(t *testing.T) {
 	for s := range 3 {
 		wg.Go(func() {
 			for i := range 200 {
-				source := index.sources[s]
+				source := storeOf(index.sources[s])
 				o := object([]string{"Pod", "ReplicaSet", "Job"}[s], fmt.Sprintf("shop/o-%d", i%20), fmt.Sprintf("apps/v1 ReplicaSet o-%d", i%7))
 				if err := errors.Join(source.Add(o), source.Replace([]any{o}, ""), source.Delete(o)); err != nil {
 					t.Error(err)
@@ -531,7 +507,7 @@ func TestConcurrentUse(t *testing.T) {
 // ReplicaSets to a live one, eight labels to a pod.
 func bigCluster(tb testing.TB) *Index {
 	index := New(newClient(), newDiscovery())
-	add := func(s watched, o *metav1.PartialObjectMetadata) {
+	add := func(s cache.ReflectorStore, o *metav1.PartialObjectMetadata) {
 		if err := s.Add(o); err != nil {
 			tb.Fatal(err)
 		}
@@ -539,7 +515,7 @@ func bigCluster(tb testing.TB) *Index {
 	for w := range 500 {
 		ns := fmt.Sprintf("team-%d", w%10)
 		for r := range 11 {
-			add(index.sources[1], object("ReplicaSet", fmt.Sprintf("%s/checkout-service-%d-%d", ns, w, r), fmt.Sprintf("apps/v1 Deployment checkout-service-%d", w)))
+			add(storeOf(index.sources[1]), object("ReplicaSet", fmt.Sprintf("%s/checkout-service-%d-%d", ns, w, r), fmt.Sprintf("apps/v1 Deployment checkout-service-%d", w)))
 		}
 		for p := range 20 {
 			o := object("Pod", fmt.Sprintf("%s/checkout-service-%d-0-%05d", ns, w, p), fmt.Sprintf("apps/v1 ReplicaSet checkout-service-%d-0", w))
@@ -548,7 +524,7 @@ func bigCluster(tb testing.TB) *Index {
 				"app.kubernetes.io/component", "app.kubernetes.io/managed-by", "helm.sh/chart", "team", "pod-template-hash"} {
 				o.Labels[strings.Clone(l)] = fmt.Sprintf("value-%d", w)
 			}
-			add(index.sources[0], o)
+			add(storeOf(index.sources[0]), o)
 		}
 	}
 	return index

@@ -281,7 +281,7 @@ func TestSaysWhatToGrantForServices(t *testing.T) {
 // After a broken watch comes a list, from which the vanished are missing.
 func TestSlicesThatVanishedUnseenAreForgotten(t *testing.T) {
 	index := New(newClient(), newDiscovery())
-	source := index.followable[0]
+	source := storeOf(index.followable[0])
 	if err := source.Replace([]any{endpoints("shop/web-a", "web", "web-1"), endpoints("shop/web-b", "web", "web-2")}, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestSlicesThatVanishedUnseenAreForgotten(t *testing.T) {
 }
 
 func TestOnlyPodsAreKeptOfAList(t *testing.T) {
-	source := New(newClient(), newDiscovery()).followable[0]
+	source := storeOf(New(newClient(), newDiscovery()).followable[0])
 	full := endpoints("shop/web-a", "web", "web-2 unready", "web-1")
 	full.ResourceVersion = "7"
 	full.Labels["app"] = "web"

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/metadata"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/mirror"
 )
 
 // finished excludes pods that will never run again. A pod that finishes while
@@ -27,53 +29,57 @@ const finished = "status.phase!=Failed,status.phase!=Succeeded"
 // endpointslices.discovery.k8s.io.
 func New(client metadata.Interface, slices discoveryclient.EndpointSlicesGetter) *Index {
 	x := newIndex()
-	x.sources = []watched{
+	x.sources = []source{
 		x.watchPods(client),
 		x.watchParents(client, schema.GroupVersionResource{Group: "apps", Version: "v1", Resource: "replicasets"}),
 		x.watchParents(client, schema.GroupVersionResource{Group: "batch", Version: "v1", Resource: "jobs"}),
 	}
-	x.followable = []watched{x.watchSlices(slices)}
+	x.followable = []source{x.watchSlices(slices)}
 	return x
 }
 
-func (x *Index) watchPods(client metadata.Interface) watched {
+func (x *Index) watchPods(client metadata.Interface) source {
 	pods := schema.GroupVersionResource{Version: "v1", Resource: "pods"}
-	return &source[*metav1.PartialObjectMetadata]{
-		resource: pods.GroupResource(),
-		client:   client,
-		calls:    callsOf(client.Resource(pods)),
-		fields:   finished,
-		change:   x.change,
-		slim:     slimMetadata,
-		set: func(t *tree, o *metav1.PartialObjectMetadata) {
-			t.setPod(nameOf(o), o.Labels, controllerOf(o))
+	return &mirror.Source[*metav1.PartialObjectMetadata]{
+		Resource:      pods.GroupResource(),
+		Client:        client,
+		Calls:         mirror.CallsOf(client.Resource(pods)),
+		FieldSelector: finished,
+		Slim:          slimMetadata,
+		Copy: branch[*metav1.PartialObjectMetadata]{
+			change: x.change,
+			set: func(t *tree, o *metav1.PartialObjectMetadata) {
+				t.setPod(mirror.NameOf(o), o.Labels, controllerOf(o))
+			},
+			delete: func(t *tree, name types.NamespacedName) {
+				t.deletePod(name, time.Now())
+			},
+			held: (*tree).podNames,
 		},
-		delete: func(t *tree, name types.NamespacedName) {
-			t.deletePod(name, time.Now())
-		},
-		held: (*tree).podNames,
 	}
 }
 
 // watchParents watches a kind of object that stands between pods and workloads.
-func (x *Index) watchParents(client metadata.Interface, resource schema.GroupVersionResource) watched {
+func (x *Index) watchParents(client metadata.Interface, resource schema.GroupVersionResource) source {
 	child := func(name types.NamespacedName) Workload {
 		return Workload{Group: resource.Group, Resource: resource.Resource, Name: name.Name}
 	}
-	return &source[*metav1.PartialObjectMetadata]{
-		resource: resource.GroupResource(),
-		client:   client,
-		calls:    callsOf(client.Resource(resource)),
-		change:   x.change,
-		slim:     slimMetadata,
-		set: func(t *tree, o *metav1.PartialObjectMetadata) {
-			t.setParent(o.Namespace, child(nameOf(o)), controllerOf(o))
-		},
-		delete: func(t *tree, name types.NamespacedName) {
-			t.setParent(name.Namespace, child(name), Workload{})
-		},
-		held: func(t *tree) []types.NamespacedName {
-			return t.childNames(resource.GroupResource())
+	return &mirror.Source[*metav1.PartialObjectMetadata]{
+		Resource: resource.GroupResource(),
+		Client:   client,
+		Calls:    mirror.CallsOf(client.Resource(resource)),
+		Slim:     slimMetadata,
+		Copy: branch[*metav1.PartialObjectMetadata]{
+			change: x.change,
+			set: func(t *tree, o *metav1.PartialObjectMetadata) {
+				t.setParent(o.Namespace, child(mirror.NameOf(o)), controllerOf(o))
+			},
+			delete: func(t *tree, name types.NamespacedName) {
+				t.setParent(name.Namespace, child(name), Workload{})
+			},
+			held: func(t *tree) []types.NamespacedName {
+				return t.childNames(resource.GroupResource())
+			},
 		},
 	}
 }
@@ -90,21 +96,23 @@ func slimMetadata(o *metav1.PartialObjectMetadata) *metav1.PartialObjectMetadata
 }
 
 // watchSlices watches the EndpointSlices that are of a Service.
-func (x *Index) watchSlices(client discoveryclient.EndpointSlicesGetter) watched {
-	return &source[*discovery.EndpointSlice]{
-		resource: discovery.Resource("endpointslices"),
-		client:   client,
-		calls:    callsOf(client.EndpointSlices(metav1.NamespaceAll)),
-		labels:   discovery.LabelServiceName,
-		change:   x.change,
-		slim:     slimSlice,
-		set: func(t *tree, o *discovery.EndpointSlice) {
-			t.setSlice(nameOf(o), sliceOf(o), time.Now())
+func (x *Index) watchSlices(client discoveryclient.EndpointSlicesGetter) source {
+	return &mirror.Source[*discovery.EndpointSlice]{
+		Resource:      discovery.Resource("endpointslices"),
+		Client:        client,
+		Calls:         mirror.CallsOf(client.EndpointSlices(metav1.NamespaceAll)),
+		LabelSelector: discovery.LabelServiceName,
+		Slim:          slimSlice,
+		Copy: branch[*discovery.EndpointSlice]{
+			change: x.change,
+			set: func(t *tree, o *discovery.EndpointSlice) {
+				t.setSlice(mirror.NameOf(o), sliceOf(o), time.Now())
+			},
+			delete: func(t *tree, name types.NamespacedName) {
+				t.deleteSlice(name, time.Now())
+			},
+			held: (*tree).sliceNames,
 		},
-		delete: func(t *tree, name types.NamespacedName) {
-			t.deleteSlice(name, time.Now())
-		},
-		held: (*tree).sliceNames,
 	}
 }
 
@@ -151,14 +159,14 @@ func (x *Index) Follow(group, resource string) {
 func (x *Index) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	for _, s := range x.sources {
-		wg.Go(func() { s.run(ctx) })
+		wg.Go(func() { s.Run(ctx) })
 	}
 	for _, s := range x.followable {
 		wg.Go(func() {
 			select {
 			case <-ctx.Done():
 			case <-x.followed:
-				s.run(ctx)
+				s.Run(ctx)
 			}
 		})
 	}
@@ -167,14 +175,14 @@ func (x *Index) Run(ctx context.Context) {
 
 // Ready is nil once the pods and their owners were listed, and says why not
 // before. It has the form of a readiness check.
-func (x *Index) Ready() error { return each(x.sources, watched.ready) }
+func (x *Index) Ready() error { return each(x.sources, source.Ready) }
 
 // Knows is nil once the answers for a kind of workload, or for pods, are
 // complete, and says why they are not before. It is Ready but for Services,
 // whose EndpointSlices may lack where the rest is complete.
 func (x *Index) Knows(group, resource string) error {
 	if (Workload{Group: group, Resource: resource}).isService() {
-		return each(x.followable, watched.ready)
+		return each(x.followable, source.Ready)
 	}
 	return x.Ready()
 }
@@ -182,10 +190,10 @@ func (x *Index) Knows(group, resource string) error {
 // Err is nil while everything can be listed and watched. After Ready it says
 // why the answers may have become old: the index then stands as it last was.
 func (x *Index) Err() error {
-	return errors.Join(each(x.sources, watched.failure), each(x.followable, watched.failure))
+	return errors.Join(each(x.sources, source.Err), each(x.followable, source.Err))
 }
 
-func each(sources []watched, check func(watched) error) error {
+func each(sources []source, check func(source) error) error {
 	var errs []error
 	for _, s := range sources {
 		errs = append(errs, check(s))
