@@ -32,8 +32,10 @@ func clients(backends []rule.Backend) (map[string]snapshot.Backend, error) {
 
 // askedBackend is a backend as the store asks it.
 func askedBackend(backend rule.Backend, client snapshot.Querier) snapshot.Backend {
-	return snapshot.Backend{Querier: client, Timeout: backend.Timeout, ScrapeInterval: backend.ScrapeInterval}
+	return snapshot.Backend{Querier: client, Timeout: backend.Timeout, ScrapeInterval: backend.ScrapeInterval, Coverage: true}
 }
+
+var _ snapshot.Verdict = (*promapi.Error)(nil)
 
 func newClient(backend rule.Backend) (*promapi.Client, error) {
 	return promapi.New(promapi.Config{

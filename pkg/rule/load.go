@@ -91,6 +91,9 @@ func (s *Set) add(r *Rule) {
 	if b, ok := s.Backend(r.Backend); ok {
 		r.MaxSampleAge = cmp.Or(r.MaxSampleAge, b.MaxSampleAge()) + b.Delay
 	}
+	if r.ZeroWhen != nil {
+		r.proof = r.ZeroWhen.Fresh(r.MaxSampleAge)
+	}
 	s.Rules = append(s.Rules, r)
 	for _, k := range r.keys() {
 		s.byKey[k] = r

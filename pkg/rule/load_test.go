@@ -157,7 +157,7 @@ func clamps(r *Rule) string {
 
 // sameSet compares sets; expressions are equal if they print alike.
 var sameSet = cmp.Options{
-	cmpopts.IgnoreUnexported(Set{}),
+	cmpopts.IgnoreUnexported(Set{}, Rule{}),
 	cmp.Transformer("Expr", func(e *promexpr.Expr) string {
 		if e == nil {
 			return ""

@@ -143,7 +143,13 @@ type Rule struct {
 	Selectable []string // labels that a metric selector may name, sorted
 
 	Position Position // of the rule in its file
+
+	proof *promexpr.Expr
 }
+
+// Proof is the expression that proves zero: ZeroWhen, where its own samples are
+// no older than MaxSampleAge. nil: nothing proves it.
+func (r *Rule) Proof() *promexpr.Expr { return r.proof }
 
 // Expr is the expression that the rule asks of its backend: Query or Buckets.
 func (r *Rule) Expr() *promexpr.Expr {

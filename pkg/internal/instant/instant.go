@@ -20,6 +20,9 @@ type Sample struct {
 	// Value is what the backend answered: NaN and both infinities are possible
 	// and mean what they mean in PromQL. Nobody has judged it yet.
 	Value float64
+	// Age is how old the newest of the samples behind the value was when it was
+	// evaluated; 0 where nobody asked.
+	Age time.Duration
 }
 
 // A Vector is the answer to an instant query.

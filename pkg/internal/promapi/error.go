@@ -71,6 +71,15 @@ func (e *Error) Error() string {
 // Unwrap returns what lies behind the error, nil if that is the answer itself.
 func (e *Error) Unwrap() error { return e.cause }
 
+// Answered reports whether the server is well, and the query or its answer is at
+// fault.
+func (e *Error) Answered() bool {
+	return e.Kind == BadQuery || e.Kind == Malformed || e.Kind == TooLarge
+}
+
+// Pause is RetryAfter.
+func (e *Error) Pause() time.Duration { return e.RetryAfter }
+
 func malformed(format string, args ...any) *Error {
 	return &Error{Kind: Malformed, Message: fmt.Sprintf(format, args...)}
 }

@@ -685,3 +685,13 @@ func TestClip(t *testing.T) {
 		}
 	}
 }
+
+func TestAnErrorSaysWhetherTheServerIsWell(t *testing.T) {
+	well := map[Kind]bool{BadQuery: true, Malformed: true, TooLarge: true}
+	for _, kind := range []Kind{Unreachable, Timeout, Canceled, Redirect, Auth, Status, BadQuery, Malformed, TooLarge} {
+		e := &Error{Kind: kind, RetryAfter: time.Second}
+		if e.Answered() != well[kind] || e.Pause() != time.Second {
+			t.Errorf("%s: answered %t, pause %s", kind, e.Answered(), e.Pause())
+		}
+	}
+}

@@ -34,6 +34,7 @@ import (
 	"io"
 	"log"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"slices"
@@ -90,9 +91,12 @@ type Options struct {
 type Answer struct {
 	Request
 	Fault Fault
-	// At is the evaluation time that the answer claims: Arrived, with the
-	// Fault's Skew. Its numbers, unless harmed, are the Truth at Arrived.
+	// At is the evaluation time that the answer claims: Arrived with the Fault's
+	// Skew, or the time that the request names.
 	At time.Time
+	// Evaluated is when its numbers, unless harmed, are the Truth: Arrived, or where
+	// the request names the time of an earlier answer, when that one was evaluated.
+	Evaluated time.Time
 	// Done is when all of it was on its way; zero if the client had gone.
 	Done time.Time
 }
@@ -109,6 +113,7 @@ type Server struct {
 	asked   map[string]int
 	answers map[string][]Answer
 	healthy map[string]healthyAnswer // the last one
+	said    map[int64]time.Time      // when an answer was evaluated, by the milliseconds of its At
 }
 
 // A healthyAnswer is what Repeated repeats.
@@ -131,6 +136,7 @@ func New(o Options) *Server {
 	s := &Server{
 		options: o, net: newMemoryNet(),
 		asked: map[string]int{}, answers: map[string][]Answer{}, healthy: map[string]healthyAnswer{},
+		said: map[int64]time.Time{},
 	}
 	s.http = &http.Server{Handler: s, ErrorLog: log.New(io.Discard, "", 0)}
 	s.serving.Go(func() { _ = s.http.Serve(s.net) })
@@ -196,13 +202,9 @@ func (s *Server) arrive(query string) Request {
 
 // play answers a request and fills in the answer's times.
 func (s *Server) play(w http.ResponseWriter, r *http.Request, a *Answer) {
-	evaluated := a.Arrived
-	a.At = evaluated.Add(a.Fault.Skew)
-	if at, ok := parseTime(r.FormValue("time")); ok {
-		evaluated, a.At = at, at
-	}
-	truth, err := s.options.Truth.Query(r.Context(), a.Query, evaluated)
-	samples := s.remember(a, truth.Samples)
+	s.date(a, r.FormValue("time"))
+	truth, err := s.options.Truth.Query(r.Context(), a.Query, a.Evaluated)
+	samples := s.remember(a, skewed(a, truth.Samples))
 	p := &performance{
 		writer: w, request: r, query: a.Query, fault: a.Fault, at: a.At,
 		chance: s.chance(a.Request), elsewhere: s.options.Elsewhere,
@@ -216,6 +218,30 @@ func (s *Server) play(w http.ResponseWriter, r *http.Request, a *Answer) {
 	if p.perform(samples) {
 		a.Done = time.Now()
 	}
+}
+
+// date decides when a query is evaluated, and when it claims to be. A time that
+// the server has told itself is its own clock's, which may be skewed.
+func (s *Server) date(a *Answer, named string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at, ok := parseTime(named); ok {
+		a.At, a.Evaluated = at, at
+		if evaluated, ok := s.said[at.UnixMilli()]; ok {
+			a.Evaluated = evaluated
+		}
+		return
+	}
+	a.At, a.Evaluated = a.Arrived.Add(a.Fault.Skew), a.Arrived
+	s.said[a.At.UnixMilli()] = a.Evaluated
+}
+
+// skewed moves the times of samples as the server's clock is.
+func skewed(a *Answer, samples []instant.Sample) []instant.Sample {
+	if skew := a.At.Sub(a.Evaluated); skew.Abs() >= time.Millisecond && aboutTimes(a.Query) {
+		return mapped(samples, func(v float64) float64 { return v + skew.Seconds() })
+	}
+	return samples
 }
 
 // remember keeps a healthy answer, and puts the last one in the place of one
@@ -247,5 +273,5 @@ func parseTime(text string) (time.Time, bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	return time.UnixMilli(int64(seconds * 1000)), true
+	return time.UnixMilli(int64(math.Round(seconds * 1000))), true
 }

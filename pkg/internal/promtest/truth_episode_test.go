@@ -22,6 +22,7 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promtest"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/provider"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
+	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
@@ -29,7 +30,7 @@ import (
 type episode struct {
 	seed     uint64
 	db       *promdb.DB
-	nothing  *promdb.DB // no series
+	nothing  *promdb.DB // no series but what proves that
 	server   *promtest.Server
 	provider *provider.Provider
 	rules    *rule.Set
@@ -84,7 +85,7 @@ func newEpisode(t *testing.T, seed uint64) *episode {
 	}
 	begin := time.Now()
 	e := &episode{
-		seed: seed, db: truthDB(seed, begin), nothing: promdb.New(promdb.Options{}), rules: rules, reads: truthReads(),
+		seed: seed, db: truthDB(seed, begin), nothing: proofs(seed, begin), rules: rules, reads: truthReads(),
 		keys: map[string]*keyHistory{}, wanted: map[wantKey]items{},
 	}
 	e.asked = e.questions()
@@ -116,19 +117,30 @@ func (e *episode) questions() []question {
 	for _, r := range e.reads {
 		i := slices.IndexFunc(e.rules.Rules, func(one *rule.Rule) bool { return one.Metric == r.metric })
 		expr := e.rules.Rules[i].Expr()
-		q := question{query: expr.String(), windowed: expr.Window() > 0}
 		if r.asks != "" {
-			q.query = r.asks
+			var err error
+			if expr, err = promexpr.Parse(r.asks); err != nil {
+				panic(err)
+			}
+		}
+		times := expr.SampleTimes()
+		q := question{query: expr.String(), windowed: expr.Window() > 0, times: times.Query, optional: times.Optional}
+		if proof := e.rules.Rules[i].Proof(); proof != nil {
+			q.proof = proof.String()
 		}
 		questions = append(questions, q)
 	}
 	return questions
 }
 
-// A question is PromQL, and whether it looks back over a window.
+// A question is PromQL, whether it looks back over a window, and what is asked
+// beside it.
 type question struct {
 	query    string
 	windowed bool
+	times    string
+	optional bool   // whether a value needs a time
+	proof    string // "" where there is none
 }
 
 func custom(resource, group, metric string) metrics.CustomMetricInfo {
@@ -171,7 +183,7 @@ func (e *episode) script(r promtest.Request) promtest.Fault {
 func (e *episode) harm(r promtest.Request, x float64) promtest.Kind {
 	kinds := promtest.Kinds()
 	kind := kinds[int(x*float64(len(kinds)))]
-	external, buckets := strings.Contains(r.Query, "queue"), strings.Contains(r.Query, "_bucket")
+	external, buckets := strings.Contains(r.Query, "queue") || strings.Contains(r.Query, "by (namespace) (pushed)"), strings.Contains(r.Query, "_bucket")
 	switch kind {
 	case promtest.Repeated, promtest.Outdated:
 		return promtest.Healthy // what is wrong with these is their age

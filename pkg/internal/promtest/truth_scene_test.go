@@ -32,6 +32,9 @@ type truthRead struct {
 	want, by string
 	// orZero says that the rule serves zero where nothing has a series.
 	orZero bool
+	// sampled is PromQL of when the newest sample behind the value was taken; ""
+	// where every sample is young.
+	sampled string
 	// idle is PromQL whose answer is 0 where the value is 0 for lack of events.
 	idle string
 }
@@ -57,7 +60,15 @@ func truthReads() []truthRead {
 			)
 		}
 		live := `pod=~"(web|api)-[123]|new-1"`
+		proved := fmt.Sprintf(`0 * (max(probe{namespace=%q}) == 1)`, ns)
+		pushed := fmt.Sprintf(`sum(pushed{namespace=%q})`, ns)
 		reads = append(reads,
+			or0(truthRead{metric: "ready_proved", namespace: ns, selector: "queue=none", by: "*", want: fmt.Sprintf(`label_replace(%s, "namespace", %q, "", "")`, proved, ns)}),
+			or0(truthRead{metric: "ready_proved", resource: "namespaces", object: ns, selector: "queue=a", want: fmt.Sprintf(`sum(ready{namespace=%q,queue="a"}) or %s`, ns, proved)}),
+			or0(truthRead{metric: "connections_proved", resource: "services", namespace: ns, object: "web", selector: "zone=south", want: fmt.Sprintf(`sum(connections{namespace=%q,service="web",zone="south"}) or %s`, ns, proved)}),
+			truthRead{metric: "pushed", namespace: ns, by: "*", want: fmt.Sprintf(`sum by (namespace) (pushed{namespace=%q})`, ns), sampled: fmt.Sprintf(`max(timestamp(pushed{namespace=%q}))`, ns)},
+			truthRead{metric: "pushed", resource: "namespaces", object: ns, want: pushed, sampled: fmt.Sprintf(`max(timestamp(pushed{namespace=%q}))`, ns)},
+			truthRead{metric: "pushed_pod", resource: "pods", namespace: ns, object: "web-1", want: fmt.Sprintf(`pushed{namespace=%q}`, ns), sampled: fmt.Sprintf(`max(timestamp(pushed{namespace=%q}))`, ns)},
 			truthRead{metric: "load", resource: "pods", namespace: ns, object: "*", by: "pod", want: fmt.Sprintf(`load{namespace=%q,%s}`, ns, live)},
 			truthRead{metric: "load", resource: "pods", namespace: ns, object: "*", pods: "app=web", by: "pod", want: fmt.Sprintf(`load{namespace=%q,pod=~"web-[123]"}`, ns)},
 			truthRead{metric: "rps", resource: "pods", namespace: ns, object: "*", by: "pod", want: fmt.Sprintf(`rate(requests_total{namespace=%q,%s}[1m])`, ns, live)},
@@ -159,6 +170,8 @@ func truthDB(seed uint64, begin time.Time) *promdb.DB {
 				gauge(db, seed, begin, "__name__", "connections", "namespace", ns, "service", service, "zone", zone)
 			}
 		}
+		probe(db, seed, begin, ns)
+		push(db, seed, begin, "__name__", "pushed", "namespace", ns, "pod", "web-1")
 		for _, queue := range []string{"a", "b", "c"} {
 			gauge(db, seed, begin, "__name__", "ready", "namespace", ns, "queue", queue)
 		}
@@ -170,9 +183,50 @@ const truthStep = 3 * time.Second
 
 func each(db *promdb.DB, begin time.Time, pairs []string, value func(step int) float64) {
 	series := promlabels.FromStrings(pairs...)
-	for step := range int((episodeLength + 2*time.Minute) / truthStep) {
-		at := begin.Add(-time.Minute + time.Duration(step)*truthStep)
-		if err := db.Append(at, series, value(step)); err != nil {
+	for step := range steps {
+		if err := db.Append(stepTime(begin, step), series, value(step)); err != nil {
+			panic(err)
+		}
+	}
+}
+
+const steps = int((episodeLength + 2*time.Minute) / truthStep)
+
+func stepTime(begin time.Time, step int) time.Time {
+	return begin.Add(-time.Minute + time.Duration(step)*truthStep)
+}
+
+// probe appends 1 and, for half a minute now and then, 0 or nothing.
+func probe(db *promdb.DB, seed uint64, begin time.Time, namespace string) {
+	each(db, begin, []string{"__name__", "probe", "namespace", namespace}, func(step int) float64 {
+		switch spell := chance(seed, namespace, "probe", step/10); {
+		case spell < 0.2:
+			return 0
+		case spell < 0.4:
+			return promdb.StaleMarker()
+		}
+		return 1
+	})
+}
+
+// proofs holds the probes alone.
+func proofs(seed uint64, begin time.Time) *promdb.DB {
+	db := promdb.New(promdb.Options{Retention: 2 * time.Hour})
+	for _, ns := range []string{"shop", "bank"} {
+		probe(db, seed, begin, ns)
+	}
+	return db
+}
+
+// push appends values that now and then stop for a minute and a half, without a
+// marker that tells.
+func push(db *promdb.DB, seed uint64, begin time.Time, pairs ...string) {
+	series := promlabels.FromStrings(pairs...)
+	for step := range steps {
+		if chance(seed, fmt.Sprint(pairs), "silent", step/30) < 0.4 {
+			continue
+		}
+		if err := db.Append(stepTime(begin, step), series, float64(mix(seed, "pushed", step)%4000)/4); err != nil {
 			panic(err)
 		}
 	}

@@ -64,7 +64,8 @@ const (
 	readsPerEpisode = 4000
 )
 
-// truthRules has a rule of every shape.
+// truthRules has a rule of every shape. Matchers on a label that no series has
+// tell the questions apart that go with different queries.
 const truthRules = `
 apiVersion: pitot.dev/v1alpha1
 kind: Config
@@ -75,23 +76,27 @@ rules:
 - {metric: rps, type: Pods, query: "sum by (namespace, pod) (rate(requests_total[1m]))"}
 - {metric: handled, type: Pods, query: "sum by (namespace, pod, handler) (handled)", selectable: [handler, path]}
 - {metric: total, type: Object, of: deployments.apps, aggregate: sum, query: "sum by (namespace, pod) (load)"}
-- {metric: most, type: Object, of: deployments.apps, aggregate: max, query: "max by (namespace, pod) (load)"}
-- {metric: mean, type: Object, of: deployments.apps, aggregate: avg, query: "avg by (namespace, pod) (load)"}
+- {metric: most, type: Object, of: deployments.apps, aggregate: max, query: "max by (namespace, pod) (load{of!='most'})"}
+- {metric: mean, type: Object, of: deployments.apps, aggregate: avg, query: "avg by (namespace, pod) (load{of!='mean'})"}
 - {metric: path_total, type: Object, of: deployments.apps, aggregate: sum, query: "sum by (namespace, pod) (handled)", selectable: [path]}
 - {metric: p90, type: Object, of: deployments.apps, quantile: 0.9, buckets: "sum by (namespace, pod, le) (rate(seconds_bucket[30s]))"}
-- {metric: p50, type: Object, of: deployments.apps, quantile: 0.5, onIdle: zero, buckets: "sum by (namespace, pod, le) (rate(seconds_bucket[20s]))"}
+- {metric: p50, type: Object, of: deployments.apps, quantile: 0.5, onIdle: zero, buckets: "sum by (namespace, pod, le) (rate(seconds_bucket{of!='p50'}[20s]))"}
 - {metric: connections, type: Object, of: services, objectLabel: service, query: "sum by (namespace, service, zone) (connections)", selectable: [zone]}
 - {metric: backlog, type: Object, of: namespaces, query: "sum by (namespace) (ready)"}
 - {metric: ready, type: External, query: "sum by (namespace, queue) (ready)", selectable: [queue]}
 - {metric: traffic, type: Pods, query: "sum by (namespace, pod, service) (traffic)"}
 - {metric: traffic, type: Object, of: services, objectLabel: service, query: "sum by (namespace, pod, service) (traffic)"}
 - {metric: ready_sure, type: External, onNaN: drop, query: "sum by (namespace, queue) (ready)"}
-- {metric: zero_for_nan, type: Pods, onNaN: zero, query: "min by (namespace, pod) (load)"}
+- {metric: zero_for_nan, type: Pods, onNaN: zero, query: "min by (namespace, pod) (load{of!='least'})"}
 - {metric: clamped, type: Pods, clampMin: 100, clampMax: 600, query: "sum by (namespace, pod) (load)"}
 - {metric: sure, type: Object, of: deployments.apps, aggregate: sum, onNaN: drop, query: "sum by (namespace, pod) (load)"}
 - {metric: total_or_none, type: Object, of: deployments.apps, aggregate: sum, onEmpty: zero, query: "sum by (namespace, pod) (load)"}
 - {metric: connections_or_none, type: Object, of: services, objectLabel: service, onEmpty: zero, query: "sum by (namespace, service, zone) (connections)", selectable: [zone]}
 - {metric: ready_or_none, type: External, onEmpty: zero, query: "sum by (namespace, queue) (ready)", selectable: [queue]}
+- {metric: ready_proved, type: External, zeroWhen: "max by (namespace) (probe) == 1", query: "min by (namespace, queue) (ready{of!='proved'})", selectable: [queue]}
+- {metric: connections_proved, type: Object, of: services, objectLabel: service, zeroWhen: "max by (namespace) (probe) == 1", query: "min by (namespace, service, zone) (connections{of!='proved'})", selectable: [zone]}
+- {metric: pushed, type: External, query: "sum by (namespace) (pushed)"}
+- {metric: pushed_pod, type: Pods, query: "sum by (namespace, pod) (pushed)"}
 - {metric: everywhere, type: External, scope: cluster, query: "sum by (queue) (ready)", selectable: [queue]}
 `
 
@@ -146,7 +151,7 @@ func (y *tally) wantVariety(t *testing.T) {
 	if y.numbers < y.reads/5 || y.numbers > y.reads*4/5 {
 		t.Errorf("%d of %d reads gave numbers", y.numbers, y.reads)
 	}
-	for _, cause := range []string{"failed", "partial", "recovering", "pending", "empty", "not-a-number", "ambiguous", "negative", "out-of-range", "idle"} {
+	for _, cause := range []string{"failed", "partial", "recovering", "pending", "empty", "not-a-number", "ambiguous", "negative", "out-of-range", "idle", "stale"} {
 		if y.causes[cause] < 20 {
 			t.Errorf("only %d reads ended as %s", y.causes[cause], cause)
 		}

@@ -71,6 +71,8 @@ func classify(err error) (code int, reason metav1.StatusReason, cause string) {
 		return http.StatusBadRequest, metav1.StatusReasonBadRequest, causeBadRequest
 	case errors.As(err, &noValue) && noValue.State == reading.Empty:
 		return http.StatusNotFound, metav1.StatusReasonNotFound, noValue.State.String()
+	case errors.As(err, &noValue) && noValue.State == reading.Stale:
+		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, causeStale
 	case errors.As(err, &noValue):
 		return http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, noValue.State.String()
 	default:

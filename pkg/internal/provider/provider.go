@@ -11,9 +11,9 @@
 //
 //   - Quantities are the reading rounded to the nearest thousandth.
 //   - Timestamps are the query's evaluation time, windows the query's own.
-//   - A read of many objects leaves out those without a series or with NaN, if
-//     the rule has no policy for them, and fails for every other state without a
-//     number: an HPA treats a missing pod with care, and a wrong one not at all.
+//   - A read of many objects leaves out those without a series, with samples that
+//     are too old or with NaN, if the rule has no policy for them, and fails for
+//     every other state without a number: an HPA treats a missing pod with care, and a wrong one not at all.
 //   - Every error is a Status whose message says what is wrong with the metric.
 //   - Nothing here blocks but the first read of a query.
 package provider
@@ -186,7 +186,7 @@ func largestFirst(items []reading.Reading) []reading.Reading {
 }
 
 // present keeps the readings with a number and leaves out objects without a
-// series or with NaN. Any other state is an error, and so is nothing left.
+// series, with samples that are too old or with NaN. Any other state is an error, and so is nothing left.
 func present(readings []reading.Reading, none string) ([]reading.Reading, error) {
 	cause := &reading.NoValueError{State: reading.Empty, Cause: none}
 	var kept []reading.Reading
@@ -195,7 +195,7 @@ func present(readings []reading.Reading, none string) ([]reading.Reading, error)
 		switch {
 		case err == nil:
 			kept = append(kept, one)
-		case one.State == reading.Empty, one.State == reading.NotANumber:
+		case one.State == reading.Empty, one.State == reading.NotANumber, one.State == reading.Stale:
 			if len(kept) == 0 {
 				cause = &reading.NoValueError{State: one.State, Cause: fmt.Sprintf("none of the %d objects has a value; %s: %s", len(readings), one.Object, one.Cause)}
 			}

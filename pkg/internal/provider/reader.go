@@ -178,7 +178,11 @@ func pose(r *rule.Rule, selector []*promlabels.Matcher) (*question, error) {
 // key is what the question asks of which backend. Whoever wants an answer to be
 // in memory before it is read must come to the same key.
 func (q *question) key() snapshot.Key {
-	return snapshot.Key{Backend: q.rule.Backend, Query: q.expr.String(), Window: q.expr.Window()}
+	key := snapshot.Key{Backend: q.rule.Backend, Query: q.expr.String(), Window: q.expr.Window(), SampleTimes: q.expr.SampleTimes()}
+	if proof := q.rule.Proof(); proof != nil {
+		key.ZeroWhen = proof.String()
+	}
+	return key
 }
 
 func (rd *Reader) ask(ctx context.Context, r *rule.Rule, selector []*promlabels.Matcher) (*question, error) {
@@ -202,6 +206,16 @@ func (q *question) groups() instant.Groups {
 	return q.snap.Group(reading.NamespaceLabel, q.label())
 }
 
+// view is how the question's answer is read.
+func (q *question) view() reading.View {
+	return reading.View{
+		Filter:   q.filter,
+		Elapsed:  time.Since(q.snap.AskedAt),
+		Proof:    q.snap.Proof.Vector.Samples,
+		ProofErr: q.snap.Proof.Err,
+	}
+}
+
 // label is the label of the result that names its objects.
 func (q *question) label() string {
 	switch {
@@ -217,26 +231,26 @@ func (q *question) label() string {
 // series are the items of an External rule that a namespace sees, at least one.
 func (q *question) series(namespace string) []reading.Reading {
 	if q.rule.Scope == rule.ScopeCluster {
-		return reading.Series(q.rule, q.snap.Vector.Samples, q.filter, namespace)
+		return reading.Series(q.rule, q.snap.Vector.Samples, q.view(), namespace)
 	}
-	return reading.Series(q.rule, q.groups()[instant.Object{Namespace: namespace, Name: namespace}], q.filter, namespace)
+	return reading.Series(q.rule, q.groups()[instant.Object{Namespace: namespace, Name: namespace}], q.view(), namespace)
 }
 
 // read reads one object of a rule of any shape.
 func (rd *Reader) read(q *question, object instant.Object) (reading.Reading, error) {
 	switch {
 	case q.rule.Type == rule.TypePods:
-		return reading.Pod(q.rule, q.groups(), q.filter, object), nil
+		return reading.Pod(q.rule, q.groups(), q.view(), object), nil
 	case q.rule.Type == rule.TypeExternal:
 		return reading.Total(q.rule, q.series(object.Name), object.Name), nil
 	case q.rule.ObjectLabel != "":
-		return reading.Labelled(q.rule, q.groups(), q.filter, object), nil
+		return reading.Labelled(q.rule, q.groups(), q.view(), object), nil
 	default:
 		if err := rd.Pods.Knows(q.rule.Of.Group, q.rule.Of.Resource); err != nil {
 			return reading.Reading{}, &NotReadyError{Err: err}
 		}
 		workload := pods.Workload{Group: q.rule.Of.Group, Resource: q.rule.Of.Resource, Name: object.Name}
-		return reading.Workload(q.rule, q.groups(), q.filter, object, rd.members(q, object.Namespace, workload)), nil
+		return reading.Workload(q.rule, q.groups(), q.view(), object, rd.members(q, object.Namespace, workload)), nil
 	}
 }
 
@@ -246,13 +260,13 @@ func (rd *Reader) read(q *question, object instant.Object) (reading.Reading, err
 // fades by itself; without them a rate dips in every rollout. An average is per
 // pod, so there they would stand for pods that the workload no longer has. A
 // workload without a live pod has no value, whatever departed.
-func (rd *Reader) members(q *question, namespace string, workload pods.Workload) []string {
-	live := rd.Pods.Of(namespace, workload)
+func (rd *Reader) members(q *question, namespace string, workload pods.Workload) reading.Members {
+	members := reading.Members{Live: rd.Pods.Of(namespace, workload)}
 	window := q.expr.Window()
-	if len(live) == 0 || window == 0 || q.rule.Aggregate == rule.Avg {
-		return live
+	if len(members.Live) > 0 && window > 0 && q.rule.Aggregate != rule.Avg {
+		members.Departed = rd.Pods.Departed(namespace, workload, q.snap.AskedAt.Add(-window))
 	}
-	return append(live, rd.Pods.Departed(namespace, workload, q.snap.AskedAt.Add(-window))...)
+	return members
 }
 
 // names lists the objects of a namespace that a rule can be read for.

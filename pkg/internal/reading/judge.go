@@ -8,6 +8,14 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
+// judge decides what a rule serves for one sample.
+func (v View) judge(r *rule.Rule, object instant.Object, s instant.Sample) Reading {
+	if one, stale := v.stale(r, object, s); stale {
+		return one
+	}
+	return judge(r, object, s.Value)
+}
+
 // judge decides what a rule serves for one value of its query.
 func judge(r *rule.Rule, object instant.Object, v float64) Reading {
 	if math.IsNaN(v) {

@@ -56,8 +56,8 @@ func TestPoliciesOfOneValue(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			object := instant.Object{Namespace: "shop", Name: c.object}
-			pod := show(Pod(podsRule(t, c.policy), answer.Group("namespace", "pod"), nil, object))
-			service := show(Labelled(serviceRule(t, c.policy), answer.Group("namespace", "service"), nil, object))
+			pod := show(Pod(podsRule(t, c.policy), answer.Group("namespace", "pod"), View{}, object))
+			service := show(Labelled(serviceRule(t, c.policy), answer.Group("namespace", "service"), View{}, object))
 			if diff := cmp.Diff([]string{labelled(c.want, "pod"), labelled(c.want, "service")}, []string{pod, service}); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
@@ -83,19 +83,19 @@ func TestEmptyIsZeroOnlyInWriting(t *testing.T) {
 		got  Reading
 		want string
 	}{
-		{"an object", Labelled(serviceRule(t, "onEmpty: zero"), services, nil, api), "empty 0m"},
-		{"an object by default", Labelled(serviceRule(t, ""), services, nil, api), `empty: no series with namespace="shop" and service="api"` + hint},
-		{"an object with a series is not empty", Labelled(serviceRule(t, "onEmpty: zero"), services, nil, web), "value 1000m"},
-		{"an object none of whose series is selected", Labelled(serviceRule(t, "onEmpty: zero"), services, filter, web), "empty 0m"},
-		{"clamped like any value", Labelled(serviceRule(t, "onEmpty: zero, clampMin: 2"), services, nil, api), "empty 2000m"},
-		{"NaN is not empty", Labelled(serviceRule(t, "onEmpty: zero"), vector(t, `{namespace="shop", service="api"} NaN`).Group("namespace", "service"), nil, api),
+		{"an object", Labelled(serviceRule(t, "onEmpty: zero"), services, View{}, api), "empty 0m"},
+		{"an object by default", Labelled(serviceRule(t, ""), services, View{}, api), `empty: no series with namespace="shop" and service="api"` + hint},
+		{"an object with a series is not empty", Labelled(serviceRule(t, "onEmpty: zero"), services, View{}, web), "value 1000m"},
+		{"an object none of whose series is selected", Labelled(serviceRule(t, "onEmpty: zero"), services, View{Filter: filter}, web), "empty 0m"},
+		{"clamped like any value", Labelled(serviceRule(t, "onEmpty: zero, clampMin: 2"), services, View{}, api), "empty 2000m"},
+		{"NaN is not empty", Labelled(serviceRule(t, "onEmpty: zero"), vector(t, `{namespace="shop", service="api"} NaN`).Group("namespace", "service"), View{}, api),
 			"not-a-number: the query gave NaN, as a division of nothing by nothing does (onNaN: zero serves 0 for this)"},
-		{"empty is not NaN", Labelled(serviceRule(t, "onNaN: zero"), services, nil, api), `empty: no series with namespace="shop" and service="api"` + hint},
-		{"a pod has no such policy", Pod(podsRule(t, "onNaN: zero"), pods, nil, api), `empty: no series with namespace="shop" and pod="api"`},
-		{"a workload none of whose pods has a series", Workload(sum("onEmpty: zero"), pods, nil, web, []string{"a", "b"}), "empty 0m"},
-		{"a workload by default", Workload(sum(""), pods, nil, web, []string{"a", "b"}), "empty: none of the 2 live pods of deployments.apps shop/web has a series" + hint},
-		{"a workload without pods may be a misspelled name", Workload(sum("onEmpty: zero"), pods, nil, web, nil), "empty: deployments.apps shop/web has no live pod"},
-		{"a quantile has no such policy", Workload(quantileRule(t, "onIdle: zero"), pods, nil, web, []string{"a"}), "empty: none of the 1 live pods of deployments.apps shop/web has a series"},
+		{"empty is not NaN", Labelled(serviceRule(t, "onNaN: zero"), services, View{}, api), `empty: no series with namespace="shop" and service="api"` + hint},
+		{"a pod has no such policy", Pod(podsRule(t, "onNaN: zero"), pods, View{}, api), `empty: no series with namespace="shop" and pod="api"`},
+		{"a workload none of whose pods has a series", Workload(sum("onEmpty: zero"), pods, View{}, web, Members{Live: []string{"a", "b"}}), "empty 0m"},
+		{"a workload by default", Workload(sum(""), pods, View{}, web, Members{Live: []string{"a", "b"}}), "empty: none of the 2 live pods of deployments.apps shop/web has a series" + hint},
+		{"a workload without pods may be a misspelled name", Workload(sum("onEmpty: zero"), pods, View{}, web, Members{}), "empty: deployments.apps shop/web has no live pod"},
+		{"a quantile has no such policy", Workload(quantileRule(t, "onIdle: zero"), pods, View{}, web, Members{Live: []string{"a"}}), "empty: none of the 1 live pods of deployments.apps shop/web has a series"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if got := show(c.got); got != c.want {
@@ -138,7 +138,7 @@ func TestNaNPoliciesOfAnAggregateAreForEachPod(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := aggregateRule(t, c.aggregate, c.policy)
-			got := show(Workload(r, vector(t, answers[c.answer]).Group("namespace", "pod"), nil, web, []string{"a", "b", "c", "starting"}))
+			got := show(Workload(r, vector(t, answers[c.answer]).Group("namespace", "pod"), View{}, web, Members{Live: []string{"a", "b", "c", "starting"}}))
 			if got != c.want {
 				t.Errorf("\n got %s\nwant %s", got, c.want)
 			}
@@ -158,7 +158,7 @@ func TestLimitsOfAQuantile(t *testing.T) {
 		{"nor of broken buckets", "clampMin: 0", broken, `not-a-number: no bucket le="+Inf" among the pods' series: keep it in the query`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := show(Workload(quantileRule(t, c.policy), vector(t, c.answer).Group("namespace", "pod"), nil, web, []string{"a"}))
+			got := show(Workload(quantileRule(t, c.policy), vector(t, c.answer).Group("namespace", "pod"), View{}, web, Members{Live: []string{"a"}}))
 			if got != c.want {
 				t.Errorf("\n got %s\nwant %s", got, c.want)
 			}
@@ -208,7 +208,7 @@ func TestPoliciesOfAnExternalRule(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := externalRule(t, c.policy)
 			var items []string
-			for _, one := range Series(r, vector(t, answers[c.answer]).Samples, nil, "shop") {
+			for _, one := range Series(r, vector(t, answers[c.answer]).Samples, View{}, "shop") {
 				items = append(items, one.Series.String()+" "+show(one))
 			}
 			if diff := cmp.Diff(c.items, items); diff != "" {

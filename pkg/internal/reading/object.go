@@ -19,32 +19,30 @@ const (
 	PodLabel       = "pod"
 )
 
-// Pod reads a Pods rule for one pod. The groups are those of (namespace, pod);
-// filter narrows the series to those that a metric selector asks for. A pod
-// without a series has no value, whatever the rule says.
-func Pod(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, pod instant.Object) Reading {
-	return single(r, groups, filter, pod, PodLabel)
+// Pod reads a Pods rule for one pod. The groups are those of (namespace, pod). A
+// pod without a series has no value, whatever the rule says.
+func Pod(r *rule.Rule, groups instant.Groups, view View, pod instant.Object) Reading {
+	return single(r, groups, view, pod, PodLabel)
 }
 
 // Labelled reads a rule whose result carries the object's own label. The groups
 // are those of (namespace, that label).
-func Labelled(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, object instant.Object) Reading {
-	one := single(r, groups, filter, object, r.ObjectLabel)
+func Labelled(r *rule.Rule, groups instant.Groups, view View, object instant.Object) Reading {
+	one := single(r, groups, view, object, r.ObjectLabel)
 	if one.State != Empty {
 		return one
 	}
-	one.Cause += emptyHint
-	return apply(r, r.OnEmpty, one)
+	return view.none(r, one)
 }
 
 // single reads an object that must have exactly one series.
-func single(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, object instant.Object, label string) Reading {
-	samples := matching(groups[object], filter)
+func single(r *rule.Rule, groups instant.Groups, view View, object instant.Object, label string) Reading {
+	samples := matching(groups[object], view.Filter)
 	switch len(samples) {
 	case 0:
 		return empty(object, "no series with namespace=%q and %s=%q", object.Namespace, label, object.Name)
 	case 1:
-		return judge(r, object, samples[0].Value)
+		return view.judge(r, object, samples[0])
 	default:
 		return Reading{Object: object, State: Ambiguous, Cause: ambiguous(samples, label, object)}
 	}
@@ -83,21 +81,21 @@ func accepts(filter []*labels.Matcher, series labels.Labels) bool {
 }
 
 // Series reads an External rule as a namespace sees it: one Reading per series
-// that filter accepts, without those that the rule drops. Where none remains it
-// is one Reading, Empty.
-func Series(r *rule.Rule, samples []instant.Sample, filter []*labels.Matcher, namespace string) []Reading {
+// of the view, without those that the rule drops. Where none remains it is one
+// Reading, Empty or a zero that stands for it.
+func Series(r *rule.Rule, samples []instant.Sample, view View, namespace string) []Reading {
 	var readings []Reading
-	matched := matching(samples, filter)
+	matched := matching(samples, view.Filter)
 	for _, s := range matched {
 		if r.OnNaN == rule.PolicyDrop && math.IsNaN(s.Value) {
 			continue
 		}
-		one := judge(r, instant.Object{Namespace: s.Labels.Get(NamespaceLabel)}, s.Value)
+		one := view.judge(r, instant.Object{Namespace: s.Labels.Get(NamespaceLabel)}, s)
 		one.Series = s.Labels.DropReserved(isMetricName)
 		readings = append(readings, one)
 	}
 	if len(readings) == 0 {
-		return []Reading{noSeries(r, namespace, len(matched))}
+		return []Reading{noSeries(r, view, namespace, len(matched))}
 	}
 	return readings
 }
@@ -108,7 +106,7 @@ func isMetricName(label string) bool { return label == model.MetricNameLabel }
 // As a zero by policy it is an item like any other, since an HPA fails on a list
 // without items. It has no label but the one that the scope determines: nobody
 // measured the others.
-func noSeries(r *rule.Rule, namespace string, dropped int) Reading {
+func noSeries(r *rule.Rule, view View, namespace string, dropped int) Reading {
 	var series labels.Labels
 	var object instant.Object
 	where := ""
@@ -117,11 +115,12 @@ func noSeries(r *rule.Rule, namespace string, dropped int) Reading {
 		object = instant.Object{Namespace: namespace}
 		where = fmt.Sprintf(" in namespace %q", namespace)
 	}
-	cause := "no matching series" + where
+	var one Reading
 	if dropped > 0 {
-		cause = fmt.Sprintf("each of the %d matching series%s is NaN", dropped, where)
+		one = apply(r, r.OnEmpty, empty(object, "each of the %d matching series%s is NaN%s", dropped, where, emptyHint))
+	} else {
+		one = view.none(r, empty(object, "no matching series%s", where))
 	}
-	one := apply(r, r.OnEmpty, empty(object, "%s%s", cause, emptyHint))
 	if one.Cause == "" {
 		one.Series = series
 	}

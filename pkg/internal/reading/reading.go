@@ -13,9 +13,9 @@
 //
 // There is no zero but a measured one, or one that the rule asks for in
 // writing. NaN, infinities, negative and very large values, two series where
-// one is meant, and no series at all are states of their own, each with a cause
-// that an HPA's user can act on. A zero by policy keeps the state that it
-// stands for.
+// one is meant, samples that are too old, and no series at all are states of
+// their own, each with a cause that an HPA's user can act on. A zero by policy
+// keeps the state that it stands for; one that is proved is Idle.
 package reading
 
 import (
@@ -30,12 +30,13 @@ import (
 // A State says what kind of answer stands behind a Reading.
 type State int
 
-// The states. Only Value comes with a number, and Idle, Empty and NotANumber
-// where the rule's policy says zero.
+// The states. Only Value comes with a number, Idle, Empty and NotANumber where
+// the rule's policy says zero, and Idle where zero is proved.
 const (
 	// Value: a number that an HPA may act on.
 	Value State = iota
-	// Idle: series are present and nothing happened, so a quantile has no meaning.
+	// Idle: series are present and nothing happened, so a quantile has no meaning;
+	// or no series is present, and it is proved that this means zero.
 	Idle
 	// Empty: no series for the object.
 	Empty
@@ -47,9 +48,11 @@ const (
 	Negative
 	// OutOfRange: infinite, or beyond the rule's ceiling.
 	OutOfRange
+	// Stale: the newest sample behind the value is too old.
+	Stale
 )
 
-var stateNames = [...]string{"value", "idle", "empty", "not-a-number", "ambiguous", "negative", "out-of-range"}
+var stateNames = [...]string{"value", "idle", "empty", "not-a-number", "ambiguous", "negative", "out-of-range", "stale"}
 
 // String is the state's name in messages and in JSON.
 func (s State) String() string { return stateNames[s] }

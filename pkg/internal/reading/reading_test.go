@@ -79,7 +79,7 @@ func TestPod(t *testing.T) {
 		"b":          `empty: no series with namespace="shop" and pod="b"`,
 	} {
 		t.Run(pod, func(t *testing.T) {
-			got := show(Pod(podsRule(t, ""), answer.Group("namespace", "pod"), nil, instant.Object{Namespace: "shop", Name: pod}))
+			got := show(Pod(podsRule(t, ""), answer.Group("namespace", "pod"), View{}, instant.Object{Namespace: "shop", Name: pod}))
 			if got != want {
 				t.Errorf("\n got %s\nwant %s", got, want)
 			}
@@ -93,7 +93,7 @@ func TestAFilterPicksOneOfSeveralSeries(t *testing.T) {
 		{namespace="shop", pod="a", handler="/b"} 2
 	`)
 	filter := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "handler", "/b")}
-	got := show(Pod(podsRule(t, ""), answer.Group("namespace", "pod"), filter, instant.Object{Namespace: "shop", Name: "a"}))
+	got := show(Pod(podsRule(t, ""), answer.Group("namespace", "pod"), View{Filter: filter}, instant.Object{Namespace: "shop", Name: "a"}))
 	if want := "value 2000m"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -137,7 +137,7 @@ func externalRule(t testing.TB, more string) *rule.Rule {
 
 // total reads an External rule as namespace shop does.
 func total(r *rule.Rule, answer instant.Vector) Reading {
-	return Total(r, Series(r, answer.Samples, nil, "shop"), "shop")
+	return Total(r, Series(r, answer.Samples, View{}, "shop"), "shop")
 }
 
 func TestAggregate(t *testing.T) {
@@ -164,7 +164,7 @@ func TestAggregate(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := aggregateRule(t, c.aggregate, "")
-			got := show(Workload(r, vector(t, answers[c.answer]).Group("namespace", "pod"), nil, web, pods))
+			got := show(Workload(r, vector(t, answers[c.answer]).Group("namespace", "pod"), View{}, web, Members{Live: pods}))
 			if got != c.want {
 				t.Errorf("\n got %s\nwant %s", got, c.want)
 			}
@@ -218,7 +218,7 @@ func TestQuantile(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := quantileRule(t, "onIdle: "+string(c.onIdle))
-			got := show(Workload(r, vector(t, c.answer).Group("namespace", "pod"), nil, web, []string{"a", "b"}))
+			got := show(Workload(r, vector(t, c.answer).Group("namespace", "pod"), View{}, web, Members{Live: []string{"a", "b"}}))
 			if got != c.want {
 				t.Errorf("\n got %s\nwant %s", got, c.want)
 			}
@@ -234,14 +234,14 @@ func TestAFilterPicksSeriesOfAWorkload(t *testing.T) {
 	`)
 	filter := []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "handler", "/a")}
 	r := aggregateRule(t, rule.Sum, "")
-	got := show(Workload(r, answer.Group("namespace", "pod"), filter, web, []string{"a", "b"}))
+	got := show(Workload(r, answer.Group("namespace", "pod"), View{Filter: filter}, web, Members{Live: []string{"a", "b"}}))
 	if want := "value 5000m"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
 func TestAWorkloadWithoutPodsIsEmpty(t *testing.T) {
-	got := show(Workload(quantileRule(t, ""), nil, nil, web, nil))
+	got := show(Workload(quantileRule(t, ""), nil, View{}, web, Members{}))
 	if want := "empty: deployments.apps shop/web has no live pod"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -266,7 +266,7 @@ func TestTotalIsTheSumThatTheHPAWouldTake(t *testing.T) {
 }
 
 func TestSeriesDropTheMetricName(t *testing.T) {
-	readings := Series(externalRule(t, ""), vector(t, `ready{namespace="shop", queue="a"} 1`).Samples, nil, "shop")
+	readings := Series(externalRule(t, ""), vector(t, `ready{namespace="shop", queue="a"} 1`).Samples, View{}, "shop")
 	if got, want := readings[0].Series.String(), `{namespace="shop", queue="a"}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

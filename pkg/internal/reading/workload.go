@@ -13,27 +13,47 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
-// Workload reads an Aggregate or Quantile rule for the workload that owns pods.
-// The groups are those of (namespace, pod); filter narrows the series to those
-// that a metric selector asks for.
-//
-// A pod without a series is left out: it never counts as zero.
-func Workload(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, workload instant.Object, pods []string) Reading {
-	if len(pods) == 0 {
-		return empty(workload, "%s %s has no live pod", r.Of, workload)
-	}
-	if r.Buckets != nil {
-		return quantile(r, groups, filter, workload, pods)
-	}
-	return aggregate(r, groups, filter, workload, pods)
+// Members are the pods whose series make a workload's value.
+type Members struct {
+	Live []string
+	// Departed left within the query's window: what they counted in it was load of
+	// the workload. Their samples end, and no age is asked of them.
+	Departed []string
 }
 
-// aggregate folds one value per pod.
-func aggregate(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, workload instant.Object, pods []string) Reading {
-	var values []float64
-	for _, name := range pods {
+// Workload reads an Aggregate or Quantile rule for the workload that has the
+// members. The groups are those of (namespace, pod).
+//
+// A pod without a series is left out: it never counts as zero. One whose samples
+// are too old makes the value an error: it is there, and nobody knows its share.
+func Workload(r *rule.Rule, groups instant.Groups, view View, workload instant.Object, members Members) Reading {
+	if len(members.Live) == 0 {
+		return empty(workload, "%s %s has no live pod", r.Of, workload)
+	}
+	for _, name := range members.Live {
 		pod := instant.Object{Namespace: workload.Namespace, Name: name}
-		switch samples := matching(groups[pod], filter); len(samples) {
+		for _, s := range matching(groups[pod], view.Filter) {
+			if one, stale := view.stale(r, workload, s); stale {
+				one.Cause = fmt.Sprintf("pod %s: %s", pod, one.Cause)
+				return one
+			}
+		}
+	}
+	if r.Buckets != nil {
+		return quantile(r, groups, view, workload, members)
+	}
+	return aggregate(r, groups, view, workload, members)
+}
+
+// all are the names of all members.
+func (m Members) all() []string { return slices.Concat(m.Live, m.Departed) }
+
+// aggregate folds one value per pod.
+func aggregate(r *rule.Rule, groups instant.Groups, view View, workload instant.Object, members Members) Reading {
+	var values []float64
+	for _, name := range members.all() {
+		pod := instant.Object{Namespace: workload.Namespace, Name: name}
+		switch samples := matching(groups[pod], view.Filter); len(samples) {
 		case 0:
 		case 1:
 			values = append(values, samples[0].Value)
@@ -42,9 +62,7 @@ func aggregate(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, wo
 		}
 	}
 	if len(values) == 0 {
-		none := noPodHasSeries(r, workload, pods)
-		none.Cause += emptyHint
-		return apply(r, r.OnEmpty, none)
+		return view.none(r, noPodHasSeries(r, workload, members))
 	}
 	return folded(r, workload, values)
 }
@@ -95,10 +113,10 @@ func fold(aggregate rule.Aggregate, values []float64) float64 {
 // quantile puts the pods' buckets together, as histogram_quantile over
 // sum by (le) does, and takes the quantile of that: never a mean of per-pod
 // quantiles.
-func quantile(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, workload instant.Object, pods []string) Reading {
+func quantile(r *rule.Rule, groups instant.Groups, view View, workload instant.Object, members Members) Reading {
 	perBound := make(map[float64]promdb.Total)
-	for _, name := range pods {
-		for _, s := range matching(groups[instant.Object{Namespace: workload.Namespace, Name: name}], filter) {
+	for _, name := range members.all() {
+		for _, s := range matching(groups[instant.Object{Namespace: workload.Namespace, Name: name}], view.Filter) {
 			// A bound that does not parse has no place in a histogram; the
 			// engine leaves such a series out too.
 			if bound, err := strconv.ParseFloat(s.Labels.Get(labels.BucketLabel), 64); err == nil {
@@ -109,7 +127,7 @@ func quantile(r *rule.Rule, groups instant.Groups, filter []*labels.Matcher, wor
 		}
 	}
 	if len(perBound) == 0 {
-		return noPodHasSeries(r, workload, pods)
+		return noPodHasSeries(r, workload, members)
 	}
 	buckets := make([]promdb.Bucket, 0, len(perBound))
 	for bound, total := range perBound {
@@ -148,6 +166,6 @@ func whyNoQuantile(buckets []promdb.Bucket) string {
 	}
 }
 
-func noPodHasSeries(r *rule.Rule, workload instant.Object, pods []string) Reading {
-	return empty(workload, "none of the %d live pods of %s %s has a series", len(pods), r.Of, workload)
+func noPodHasSeries(r *rule.Rule, workload instant.Object, members Members) Reading {
+	return empty(workload, "none of the %d live pods of %s %s has a series", len(members.Live), r.Of, workload)
 }

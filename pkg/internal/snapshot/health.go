@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -44,6 +45,13 @@ func (h health) fullAt(window, scrapeInterval time.Duration) time.Time {
 	return h.back.Add(window + scrapeInterval)
 }
 
+// A window is what is known of a backend's data over a window of time, from
+// before this process first saw the backend.
+type window struct {
+	full  bool
+	since time.Time // when it was first found not to be full
+}
+
 // A RecoveringError says that a backend was away and that the answer looks back
 // on a time that it has not seen in full: a rate would be too low.
 type RecoveringError struct {
@@ -60,16 +68,48 @@ func (e *RecoveringError) Error() string {
 type watch struct {
 	mu sync.Mutex
 	health
+	windows map[time.Duration]window
 }
 
-// note records the outcome of a query and returns the health after it.
+// unsure reports whether nobody knows yet that the backend's data fill a window.
+func (w *watch) unsure(length time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return length > 0 && !w.windows[length].full
+}
+
+// covered records whether the backend has data throughout a window, and returns
+// when it will have: zero if it has. By then it has been watched for so long.
+func (w *watch) covered(length time.Duration, full bool, now time.Time, scrapeInterval time.Duration) (fullAt time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	known := w.windows[length]
+	if known.since.IsZero() {
+		known.since = now
+	}
+	fullAt = known.since.Add(length + scrapeInterval)
+	known.full = full || known.full || !now.Before(fullAt)
+	if w.windows == nil {
+		w.windows = map[time.Duration]window{}
+	}
+	w.windows[length] = known
+	if known.full {
+		return time.Time{}
+	}
+	return fullAt
+}
+
+// note records the outcome of a query that was sent and returns the health after
+// it. A backend that answers with an error is there.
 func (w *watch) note(asked time.Time, err error, bearable time.Duration) health {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err != nil {
-		w.health = w.afterFailure()
-	} else {
+	switch {
+	case errors.Is(err, errBusy):
+	case answered(err):
 		w.health = w.afterAnswer(asked, bearable)
+	default:
+		w.health = w.afterFailure()
 	}
 	return w.health
 }

@@ -21,9 +21,9 @@ type outcome struct {
 
 // next is the outcome after one more query. A nil receiver is the state before
 // the first query.
-func (o *outcome) next(asked time.Time, vector instant.Vector, err error) *outcome {
+func (o *outcome) next(asked time.Time, answer reply, err error) *outcome {
 	if err == nil {
-		return &outcome{good: &Snapshot{Vector: vector, AskedAt: asked}}
+		return &outcome{good: &Snapshot{Vector: answer.vector, Proof: answer.proof, AskedAt: asked}}
 	}
 	if o == nil {
 		return &outcome{err: err}

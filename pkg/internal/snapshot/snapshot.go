@@ -19,6 +19,8 @@
 //   - A Vector that carries warnings is a failure, not an answer.
 //   - After a backend was away, a query with a window fails until its window has
 //     passed the gap: a rate over half a window is half the rate.
+//   - A sample's Age is that of the newest sample behind it, where the Key asks.
+//   - A backend that does not answer is asked by one query at a time.
 //   - Only the first read of a key waits, at most Options.FirstWait.
 package snapshot
 
@@ -28,6 +30,7 @@ import (
 	"time"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
+	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 )
 
 // A Querier evaluates an instant query. It returns no sample, rather than a
@@ -44,12 +47,20 @@ type Key struct {
 	Query   string // final PromQL
 	// Window is how far Query looks back; 0 for an instant value.
 	Window time.Duration
+	// SampleTimes is what tells how old the samples behind the answer are; zero:
+	// nobody asks.
+	SampleTimes promexpr.SampleTimes
+	// ZeroWhen is the condition that proves zero where there is no sample; "" where
+	// nothing does.
+	ZeroWhen string
 }
 
 // A Snapshot is a backend's answer at one time. It is immutable and shared.
 type Snapshot struct {
 	// Vector is the answer; it carries no warnings.
 	Vector instant.Vector
+	// Proof is the answer to Key.ZeroWhen, evaluated at the same time where it holds.
+	Proof Proof
 	// AskedAt is when the query was sent, by this process's clock: ages count
 	// from here, so that neither a slow answer nor a skewed clock hides one.
 	AskedAt time.Time

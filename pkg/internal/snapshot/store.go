@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
-
-	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
 )
 
 // Options configure a Store. Default fills what is zero.
@@ -44,11 +42,15 @@ type Options struct {
 // A Backend is where queries go. Default fills what is zero.
 type Backend struct {
 	Querier Querier
-	// Timeout bounds one query, waiting for its turn included. Default 10s.
+	// Timeout bounds the queries of one refresh, and before them the wait for
+	// their turn. Default 10s.
 	Timeout time.Duration
 	// ScrapeInterval is the backend's time between two scrapes. Default 15s. A
 	// backend that was away for more than two of them has missed data.
 	ScrapeInterval time.Duration
+	// Coverage asks the backend, before its first answer over a window, whether
+	// its data fill the window. It has to have a metric up.
+	Coverage bool
 }
 
 // Default returns b with every zero field filled.
@@ -111,8 +113,9 @@ type Store struct {
 // A backend is a Backend with what all its keys share.
 type backend struct {
 	Backend
-	gate   *semaphore.Weighted
-	health *watch
+	gate    *semaphore.Weighted
+	health  *watch
+	breaker *breaker
 }
 
 // NewStore returns an empty Store. Close it to stop its queries.
@@ -145,7 +148,7 @@ func newBackend(last *backend, now Backend, concurrency int64) *backend {
 	if last != nil && last.Backend == now {
 		return last
 	}
-	b := &backend{Backend: now, gate: semaphore.NewWeighted(concurrency), health: new(watch)}
+	b := &backend{Backend: now, gate: semaphore.NewWeighted(concurrency), health: new(watch), breaker: new(breaker)}
 	if last != nil {
 		b.health = last.health
 	}
@@ -253,20 +256,20 @@ func (s *Store) keepFresh(e *entry) {
 		started := time.Now()
 		pause := s.opts.Jitter(s.opts.Interval)
 		if err := s.refresh(e, backend); err != nil {
-			pause = retryIn(err, started, pause)
+			pause = min(pause, s.retryIn(err, started))
 		}
 		timer.Reset(time.Until(started.Add(pause)))
 	}
 }
 
-// retryIn is the pause after a failed query, at most the regular one. A backend
-// that recovers is asked when its windows are full again.
-func retryIn(err error, started time.Time, regular time.Duration) time.Duration {
+// retryIn is the pause after a failed query. A backend that recovers is asked
+// when its windows are full again.
+func (s *Store) retryIn(err error, started time.Time) time.Duration {
 	var recovering *RecoveringError
 	if errors.As(err, &recovering) {
-		return min(regular, recovering.Until.Sub(started))
+		return recovering.Until.Sub(started)
 	}
-	return min(regular, retryAfter)
+	return s.opts.Jitter(retryAfter)
 }
 
 // jitter is the default Jitter.
@@ -291,40 +294,32 @@ func (s *Store) turn(e *entry) *backend {
 
 // refresh asks the backend once, publishes the outcome and returns its error.
 func (s *Store) refresh(e *entry, from *backend) error {
-	ctx, cancel := context.WithTimeout(s.ctx, from.Timeout)
-	defer cancel()
 	asked := time.Now()
-	vector, err := from.query(ctx, e.key.Query)
+	answer, err := from.ask(s.ctx, e.key)
 	if s.ctx.Err() != nil {
 		return ErrClosed
 	}
-	health := from.health.note(asked, err, 2*from.ScrapeInterval)
-	if full := health.fullAt(e.key.Window, from.ScrapeInterval); err == nil && asked.Before(full) {
-		err = &RecoveringError{Window: e.key.Window, Until: full}
+	if _, denied := errors.AsType[*deniedError](err); !denied {
+		full := later(answer.fullAt, from.health.note(asked, err, 2*from.ScrapeInterval).fullAt(e.key.Window, from.ScrapeInterval))
+		if err == nil && asked.Before(full) {
+			err = &RecoveringError{Window: e.key.Window, Until: full}
+		}
 	}
-	if err == nil && e.latest.Load().repeats(asked, vector) {
+	if err == nil && e.latest.Load().repeats(asked, answer.vector) {
 		err = errRepeated
 	}
 	s.opts.Observe(Observation{
-		Key: e.key, Err: err, Failing: e.failing(), Elapsed: time.Since(asked), Series: len(vector.Samples),
+		Key: e.key, Err: err, Failing: e.failing(), Elapsed: time.Since(asked), Series: len(answer.vector.Samples),
 	})
-	e.publish(asked, vector, err)
+	e.publish(asked, answer, err)
 	return err
 }
 
-func (b *backend) query(ctx context.Context, expr string) (instant.Vector, error) {
-	if err := b.gate.Acquire(ctx, 1); err != nil {
-		return instant.Vector{}, errBusy
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-	defer b.gate.Release(1)
-	vector, err := b.Querier.Query(ctx, expr, time.Time{})
-	if err == nil && len(vector.Warnings) > 0 {
-		err = partial(vector.Warnings)
-	}
-	if err != nil {
-		return instant.Vector{}, err
-	}
-	return vector, nil
+	return b
 }
 
 // An entry is a key that is alive.
@@ -345,9 +340,9 @@ func (e *entry) failing() bool {
 }
 
 // publish replaces the latest outcome. Only keepFresh calls it.
-func (e *entry) publish(asked time.Time, vector instant.Vector, err error) {
+func (e *entry) publish(asked time.Time, answer reply, err error) {
 	before := e.latest.Load()
-	e.latest.Store(before.next(asked, vector, err))
+	e.latest.Store(before.next(asked, answer, err))
 	if before == nil {
 		close(e.first)
 	}
