@@ -438,6 +438,23 @@ func TestWithoutTheRightToWatchItSaysOnceWhatToGrant(t *testing.T) {
 	})
 }
 
+func TestWhatFailsInAnotherWayIsReportedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster()
+		inCluster(t, cluster, nil, func(t *testing.T, r *rig) {
+			const list = "list horizontalpodautoscalers.autoscaling: "
+			cluster.fail(errors.New("at port 1"))
+			time.Sleep(time.Minute)
+			cluster.fail(errors.New("at port 2"))
+			time.Sleep(2 * time.Minute)
+			r.wantReport(t, list+"at port 1")
+			cluster.fail(apierrors.NewUnauthorized("who is that?"))
+			time.Sleep(2 * time.Minute)
+			r.wantReport(t, list+"at port 1", list+"who is that?")
+		})
+	})
+}
+
 func TestAClusterThatIsAwayIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := newCluster(hpa("shop/web", ofPods("load", "")))

@@ -2,6 +2,7 @@ package demand
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,18 +19,22 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
-// slowPrometheus answers every query with one series, after three seconds: too
-// late for a read that waits for it.
+// slowPrometheus answers every query with one series, sampled just now, after
+// three seconds: too late for a read that waits for it.
 type slowPrometheus struct{}
 
-func (slowPrometheus) Query(ctx context.Context, _ string, _ time.Time) (instant.Vector, error) {
+func (slowPrometheus) Query(ctx context.Context, expr string, _ time.Time) (instant.Vector, error) {
 	select {
 	case <-time.After(3 * time.Second):
 	case <-ctx.Done():
 		return instant.Vector{}, ctx.Err()
 	}
+	value := 7.0
+	if strings.Contains(expr, "timestamp") {
+		value = float64(time.Now().Unix())
+	}
 	return instant.Vector{At: time.Now(), Samples: []instant.Sample{
-		{Labels: promlabels.FromStrings("namespace", "shop", "service", "web", "queue", "emails"), Value: 7},
+		{Labels: promlabels.FromStrings("namespace", "shop", "service", "web", "queue", "emails"), Value: value},
 	}}, nil
 }
 
