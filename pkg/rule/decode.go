@@ -79,7 +79,7 @@ func (d *decoder) object(node *yaml.Node, what string, known fields) bool {
 // it is read as that one, so that its value is checked and nothing is missed.
 func (d *decoder) unknown(object, name, value *yaml.Node, known fields) {
 	names := slices.Collect(maps.Keys(known))
-	d.report(d.at(name), fmt.Sprintf("unknown field %q", name.Value), didYouMean(name.Value, names))
+	d.report(d.at(name), fmt.Sprintf("unknown field %q", name.Value), unknownHint(name.Value, names))
 	if meant, ok := closest(name.Value, names); ok && lookup(object, meant) == nil {
 		known[meant](value)
 	}

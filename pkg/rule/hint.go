@@ -14,6 +14,21 @@ func didYouMean(written string, names []string) string {
 	return ""
 }
 
+// unknownHint says what to write for a field that is not one of the names.
+func unknownHint(written string, names []string) string {
+	if hint, foreign := foreignFields[written]; foreign {
+		return hint
+	}
+	return didYouMean(written, names)
+}
+
+// foreignFields are those of prometheus-adapter that have a counterpart.
+var foreignFields = map[string]string{
+	"seriesQuery":  "this is a rule of prometheus-adapter: here a rule names one metric, as in metric: http_requests_per_second",
+	"metricsQuery": "this is a rule of prometheus-adapter: here the query is plain PromQL, as in query: sum by (namespace, pod) (rate(http_requests_total[2m]))",
+	"resources":    "this is a rule of prometheus-adapter: here type says what is read, and the query's labels say of which object",
+}
+
 // closest returns the name with the fewest typing mistakes, the first one of
 // equals. One mistake may be in any word, more only in less than a third of the
 // letters.

@@ -80,6 +80,8 @@ func (c backendCheck) address() {
 func urlProblem(text string) (cause, hint string) {
 	u, err := url.Parse(text)
 	switch {
+	case strings.Contains(text, "${") || strings.Contains(text, "{{"):
+		return "the address has a placeholder, and Pitot replaces none", "have it replaced where the file is made"
 	case !strings.Contains(text, "://"):
 		return "the address has no scheme", fmt.Sprintf("did you mean %q?", "http://"+text)
 	case err != nil:
