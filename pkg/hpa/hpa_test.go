@@ -208,7 +208,7 @@ func TestProfiles(t *testing.T) {
 		34: {Zero: ZeroByMinimum, PodLevelRequests: true, SaturatingAverages: true},
 		35: {Zero: ZeroByMinimum, PodLevelRequests: true, SaturatingAverages: true, Tolerances: true, SaturatingValues: true, ContainersMustExist: true},
 		36: {Zero: ZeroPauses, PodLevelRequests: true, SaturatingAverages: true, Tolerances: true, SaturatingValues: true, ContainersMustExist: true},
-		37: {Zero: ZeroByCondition, PodLevelRequests: true, SaturatingAverages: true, Tolerances: true, SaturatingValues: true, ContainersMustExist: true},
+		37: {Zero: ZeroByCondition, SyncsAtOnce: true, PodLevelRequests: true, SaturatingAverages: true, Tolerances: true, SaturatingValues: true, ContainersMustExist: true},
 	}
 	got := map[int]Profile{}
 	for minor := range 100 {

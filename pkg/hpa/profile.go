@@ -28,6 +28,11 @@ type Profile struct {
 
 	// Zero is what happens at zero replicas.
 	Zero ZeroRule `json:"zero"`
+
+	// SyncsAtOnce makes the controller sync a new or changed HPA, and any HPA
+	// after its own start, at once instead of one period later: from 1.37
+	// (HPAGeneration). Step has no use for it: it tells callers when to step.
+	SyncsAtOnce bool `json:"syncsAtOnce"`
 }
 
 // A ZeroRule says what a controller does where the target has no replicas.
@@ -64,6 +69,7 @@ func Kubernetes(minor int) (Profile, bool) {
 		SaturatingValues:    minor >= 35,
 		ContainersMustExist: minor >= 35,
 		Zero:                ZeroByMinimum,
+		SyncsAtOnce:         minor >= 37,
 	}
 	switch {
 	case minor >= 37:
