@@ -209,7 +209,10 @@ func redirectMessage(response *http.Response) string {
 func apiError(response *http.Response, a answer) *Error {
 	e := newStatusError(response)
 	e.Type = a.errorType
-	e.Message = clip(a.errorType+": "+a.message, maxMessage)
+	e.Message = "answers an error and does not say which"
+	if a.errorType != "" || a.message != "" {
+		e.Message = clip(a.errorType+": "+a.message, maxMessage)
+	}
 	if e.Kind == Auth {
 		return e
 	}

@@ -250,6 +250,7 @@ func TestAnswersThatAreErrors(t *testing.T) {
 		{name: "a query that cannot be executed", status: 422, body: apiError("execution", "found duplicate series for the match group"), kind: BadQuery, says: "execution: found duplicate series"},
 		{name: "an error behind a success", status: 200, body: apiError("execution", "x"), kind: BadQuery, says: "execution: x"},
 		{name: "an error of an unknown type", status: 200, body: apiError("weather", "x"), kind: Status, says: "weather: x"},
+		{name: "an error without a word", status: 200, body: `{"status":"error"}`, kind: Status, says: "answers an error and does not say which"},
 		{name: "a 400 of somebody else", status: 400, body: "<html>The plain HTTP request was sent to HTTPS port", kind: Status, says: "answers 400 Bad Request"},
 		{name: "a query that took too long", status: 503, body: apiError("timeout", "query timed out in expression evaluation"), kind: Timeout, says: "timeout: query timed out"},
 		{name: "an internal error", status: 500, body: apiError("internal", "expanding series: disk"), kind: Status, says: "internal: expanding series: disk"},
