@@ -59,14 +59,17 @@ integration: ## Against a real Prometheus
 e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Python pods
 	hack/testbin.sh prometheus >/dev/null
 	hack/testbin.sh plane >/dev/null
-	cd test/e2e && go test -count=1 -timeout 20m ./...
+	cd test/e2e && go test -count=1 -timeout 40m ./...
 
 # The flags of hack/testbin.sh, so that Kubernetes is compiled once.
 CONFORMANCE = cd test/conformance && go test -trimpath -count=1 -timeout 60m
 
 .PHONY: conformance
-conformance: ## pkg/hpa beside the real HPA controller: two million syncs
-	$(CONFORMANCE) -v -steps 2000000 .
+conformance: ## pkg/hpa beside the real HPA controller: two million syncs, deliberate errors, older versions
+	$(CONFORMANCE) -v -steps 2000000 -mutants .
+	for version in test/conformance/versions/*.mod; do \
+		(export GOFLAGS=-modfile=versions/$${version##*/} && $(CONFORMANCE) -v -steps 200000 .); \
+	done
 
 .PHONY: conformance-quick
 conformance-quick: ## The same over a hundred thousand syncs

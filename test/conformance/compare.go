@@ -9,6 +9,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
 	"github.com/pitot-autoscaling/pitot/pkg/hpa"
+	"github.com/pitot-autoscaling/pitot/test/conformance/translate"
 )
 
 // A record is everything that one sync did and left, from either side.
@@ -69,11 +70,7 @@ func (s *sync) record() *record {
 	if s.status.LastScaleTime != nil {
 		r.LastScaleTime = s.status.LastScaleTime.Time
 	}
-	for _, c := range s.status.Conditions {
-		r.Conditions = append(r.Conditions, hpa.Condition{
-			Type: hpa.ConditionType(c.Type), Status: hpa.Status(c.Status), Reason: hpa.Reason(c.Reason), Since: c.LastTransitionTime.Time,
-		})
-	}
+	r.Conditions = translate.Conditions(s.status.Conditions)
 	for i := range s.status.CurrentMetrics {
 		r.Metrics = append(r.Metrics, upstreamStatus(&s.status.CurrentMetrics[i]))
 	}

@@ -7,9 +7,13 @@
 //	upstream.go   the real controller, fed from a world
 //	stubs.go      the informers, clients and metrics that it talks to
 //	memory.go     what it remembers between syncs
-//	translate.go  a world in the words of pkg/hpa
+//	translate.go  a world in the words of pkg/hpa, by way of package translate
 //	compare.go    the two side by side
 //	scenario.go   many steps from one seed: run, shrink, replay
+//
+// Three more tests go with them: grid_test.go takes arithmetic cell by cell,
+// loop_test.go lets both sides steer a workload for a day, mutants_test.go sees
+// whether deliberate errors are found.
 //
 // A scenario is a seed and a list of step numbers, and nothing else. That is
 // what a failure prints, and what replays it.

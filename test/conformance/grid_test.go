@@ -16,6 +16,7 @@ import (
 	"k8s.io/kubernetes/pkg/controller/podautoscaler/metrics"
 
 	"github.com/pitot-autoscaling/pitot/pkg/hpa"
+	"github.com/pitot-autoscaling/pitot/test/conformance/translate"
 )
 
 // The grids go through arithmetic cell by cell, where random values rarely meet
@@ -137,7 +138,7 @@ func newGrid(n int) *grid {
 		if err := informer.indexer.Add(pod); err != nil {
 			panic(err)
 		}
-		g.pods = append(g.pods, observed(pod))
+		g.pods = append(g.pods, translate.Pod(pod))
 	}
 	g.samples = make([]hpa.Sample, n)
 	return g

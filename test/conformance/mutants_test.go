@@ -55,7 +55,7 @@ var mutants = []struct{ name, file, right, wrong string }{
 	{"a CPU sample needs no whole window", "pods.go",
 		"pod.ReadySince.Add(sample.Window)", "pod.ReadySince"},
 	{"a pod that was ready once is like one that never was", "pods.go",
-		"pod.Ready != False || !neverReady", "pod.Ready != False"},
+		"pod.Ready != False || !neverReady", "pod.Ready != False || neverReady && false"},
 	{"a Ready condition of Unknown is False", "pods.go",
 		"return pod.Ready != False &&", "return pod.Ready == True &&"},
 	{"terminating pods do not serve", "pods.go",

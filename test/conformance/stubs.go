@@ -59,6 +59,8 @@ type hpas struct {
 	autoscalingclient.HorizontalPodAutoscalerInterface
 	indexer cache.Indexer
 	version int
+	// watching are told of status writes. In single steps there is no queue to tell.
+	watching []cache.ResourceEventHandler
 }
 
 func (h *hpas) HorizontalPodAutoscalers(string) autoscalingclient.HorizontalPodAutoscalerInterface {
@@ -85,9 +87,13 @@ func (h *hpas) store(hpa *autoscalingv2.HorizontalPodAutoscaler) {
 // UpdateStatus takes nothing but the status, as the API server does: the
 // controller fills in fields of the spec in its copy.
 func (h *hpas) UpdateStatus(_ context.Context, hpa *autoscalingv2.HorizontalPodAutoscaler, _ metav1.UpdateOptions) (*autoscalingv2.HorizontalPodAutoscaler, error) {
-	next := h.stored().DeepCopy()
+	before := h.stored()
+	next := before.DeepCopy()
 	next.Status = *hpa.Status.DeepCopy()
 	h.store(next)
+	for _, w := range h.watching {
+		w.OnUpdate(before, next)
+	}
 	return next, nil
 }
 
@@ -96,11 +102,17 @@ type scales struct {
 	scaleclient.ScaleInterface
 	world  *world
 	writes []int32
+
+	before func()      // a sync begins
+	after  func(int32) // a count was written
 }
 
 func (s *scales) Scales(string) scaleclient.ScaleInterface { return s }
 
 func (s *scales) Get(context.Context, schema.GroupResource, string, metav1.GetOptions) (*autoscalingv1.Scale, error) {
+	if s.before != nil {
+		s.before()
+	}
 	if s.world.scaleReadErr != nil {
 		return nil, s.world.scaleReadErr
 	}
@@ -113,6 +125,9 @@ func (s *scales) Get(context.Context, schema.GroupResource, string, metav1.GetOp
 
 func (s *scales) Update(_ context.Context, _ schema.GroupResource, scale *autoscalingv1.Scale, _ metav1.UpdateOptions) (*autoscalingv1.Scale, error) {
 	s.writes = append(s.writes, scale.Spec.Replicas)
+	if s.after != nil {
+		s.after(scale.Spec.Replicas)
+	}
 	return scale, s.world.writeErr(scale.Spec.Replicas)
 }
 
