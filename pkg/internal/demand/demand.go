@@ -43,11 +43,12 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 )
 
-// Keys finds the key that a read of a metric asks for. An error says that no
+// Keys finds the key that a read of a metric asks for; the namespace is that of the
+// read, and "" where it does not matter. An error says that no
 // read of it can succeed. Its methods are called concurrently.
 type Keys interface {
-	CustomKey(metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error)
-	ExternalKey(metric string, selector labels.Selector) (snapshot.Key, error)
+	CustomKey(namespace, metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error)
+	ExternalKey(namespace, metric string, selector labels.Selector) (snapshot.Key, error)
 }
 
 // A Store keeps a key alive for some minutes after it was wanted. Want returns at
@@ -69,9 +70,9 @@ type Options struct {
 	Report func(error)
 }
 
-// period is the time after which everything is wanted again. Rules may have
-// changed, which an interval of refresh at most should pass over; it is
-// far below the minutes that a Store keeps a key, and costs next to nothing.
+// period is the time after which everything is wanted again, since rules may
+// have changed: less than passes between two reads of an HPA, far less than until
+// a Store forgets, and cheap beside the queries that it keeps alive.
 const period = 10 * time.Second
 
 // A Watcher wants what HPAs read. Its methods may be called concurrently.
