@@ -134,11 +134,11 @@ func (b *ruleBook) key(metric string, selector labels.Selector) (snapshot.Key, e
 	return snapshot.Key{Backend: "main", Query: query + "{" + selector.String() + "}"}, nil
 }
 
-func (b *ruleBook) CustomKey(_, metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error) {
+func (b *ruleBook) CustomKey(metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error) {
 	return b.key(of.String()+"/"+metric, selector)
 }
 
-func (b *ruleBook) ExternalKey(_, metric string, selector labels.Selector) (snapshot.Key, error) {
+func (b *ruleBook) ExternalKey(metric string, selector labels.Selector) (snapshot.Key, error) {
 	return b.key("external/"+metric, selector)
 }
 
