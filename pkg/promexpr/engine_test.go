@@ -2,6 +2,7 @@ package promexpr_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -160,6 +161,70 @@ func FuzzSampleTimesAgainstEngine(f *testing.F) {
 	})
 }
 
+// FuzzWithMatchersSeesNothingElse holds that an expression with a matcher in each
+// selector answers as if the data had no other series.
+func FuzzWithMatchersSeesNothingElse(f *testing.F) {
+	for seed, text := range []string{
+		`x`,
+		`sum(x)`,
+		`sum(rate(x[5m])) or vector(1)`,
+		`x{namespace="b"}`,
+		`x{namespace=~".+"}`,
+		`{__name__=~"x|y"}`,
+		`label_replace(x, "namespace", "a", "", "")`,
+		`sum(x) / scalar(sum(y))`,
+		`x * on () group_left () sum(y)`,
+		`absent(x)`,
+		`absent(x{namespace="b"}) or count(y)`,
+		`x unless y`,
+		`max_over_time(sum(x)[5m:1m])`,
+		`max_over_time(x[5m] offset 1m) + time()`,
+		`count_values("namespace", x)`,
+		`sum(x @ end()) - sum(x offset 2m)`,
+		`topk(1, x) + ignoring (namespace) group_left () max(y)`,
+		`{"x", namespace!="a"}`,
+	} {
+		for i := range 4 {
+			f.Add(text, uint64(seed)<<8|uint64(i)*0x9e3779b97f4a7c15)
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string, seed uint64) {
+		e, err := promexpr.Parse(text)
+		if err != nil || e.Window() > time.Hour {
+			return
+		}
+		at := time.Unix(1_700_000_000, 0)
+		own := labels.MustNewMatcher(labels.MatchEqual, "namespace", "a")
+		everybodys, ours := promdb.New(promdb.Options{}), promdb.New(promdb.Options{})
+		fill(t, everybodys, e.MetricNames(), seed, at)
+		fillWith(t, ours, e.MetricNames(), seed, at, func(series labels.Labels) bool { return own.Matches(series.Get("namespace")) })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		narrowed := e.WithMatchers(own).String()
+		seen, err1 := everybodys.Query(ctx, narrowed, at)
+		there, err2 := ours.Query(ctx, narrowed, at)
+		if ctx.Err() != nil {
+			return
+		}
+		if (err1 == nil) != (err2 == nil) {
+			t.Fatalf("%s: errors %v and %v", narrowed, err1, err2)
+		}
+		if a, b := sorted(seen), sorted(there); !slices.Equal(a, b) {
+			t.Errorf("%s sees %v, and its own is %v", narrowed, a, b)
+		}
+	})
+}
+
+// sorted are the samples of a vector as text, in an order.
+func sorted(v instant.Vector) []string {
+	var texts []string
+	for _, s := range v.Samples {
+		texts = append(texts, fmt.Sprintf("%s %g", s.Labels, s.Value))
+	}
+	slices.Sort(texts)
+	return texts
+}
+
 // agree reports whether a sample time belongs to a result.
 func agree(result, taken labels.Labels) bool {
 	agree := true
@@ -172,6 +237,12 @@ func agree(result, taken labels.Labels) bool {
 // fill gives each metric up to eight series that rise over the last five
 // minutes. The seed decides which labels they have.
 func fill(t *testing.T, db *promdb.DB, metrics []string, seed uint64, now time.Time) {
+	t.Helper()
+	fillWith(t, db, metrics, seed, now, func(labels.Labels) bool { return true })
+}
+
+// fillWith is fill, with those series alone that are wanted.
+func fillWith(t *testing.T, db *promdb.DB, metrics []string, seed uint64, now time.Time, wanted func(labels.Labels) bool) {
 	t.Helper()
 	draw := func(n uint64) uint64 { // a linear congruential generator, for reproducible seeds
 		seed = seed*6364136223846793005 + 1442695040888963407
@@ -192,8 +263,11 @@ func fill(t *testing.T, db *promdb.DB, metrics []string, seed uint64, now time.T
 				series.Set("le", []string{"1", "+Inf"}[v-1])
 			}
 			for minute := 5; minute >= 0; minute-- {
-				// A series drawn twice refuses its second samples, which is as well.
-				_ = db.Append(now.Add(-time.Duration(minute)*time.Minute), series.Labels(), float64(10-minute)*float64(draw(5)))
+				value := float64(10-minute) * float64(draw(5))
+				if wanted(series.Labels()) {
+					// A series drawn twice refuses its second samples, which is as well.
+					_ = db.Append(now.Add(-time.Duration(minute)*time.Minute), series.Labels(), value)
+				}
 			}
 		}
 	}

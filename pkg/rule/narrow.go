@@ -25,15 +25,25 @@ func (e *NotSelectableError) Error() string {
 	return fmt.Sprintf("label %q is not selectable: the rule allows %s", e.Label, quotedList(e.Selectable))
 }
 
-// Narrow applies a metric selector. It returns the expression to ask, and the
-// matchers that each sample of the result must satisfy.
+// EachNamespace reports whether a rule of ScopeNamespace has to ask for each
+// namespace by itself, since its result does not tell them apart.
+func (r *Rule) EachNamespace() bool {
+	return r.Type == TypeExternal && r.Scope == ScopeNamespace && !r.Expr().Labels().Has("namespace")
+}
+
+// Narrow applies a metric selector, and the namespace of the reader to a rule of
+// EachNamespace. It returns the expression to ask, and the matchers that each
+// sample of the result must satisfy.
 //
 // A matcher on a label that the result can carry filters the result, so that all
 // such selectors share one query. A matcher on any other selectable label goes
 // into every selector of the expression, before its series are aggregated. The
 // error is a *NotSelectableError.
-func (r *Rule) Narrow(selector []*labels.Matcher) (expr *promexpr.Expr, filter []*labels.Matcher, err error) {
+func (r *Rule) Narrow(namespace string, selector []*labels.Matcher) (expr *promexpr.Expr, filter []*labels.Matcher, err error) {
 	var inject []*labels.Matcher
+	if r.EachNamespace() {
+		inject = append(inject, labels.MustNewMatcher(labels.MatchEqual, "namespace", namespace))
+	}
 	carried := r.Expr().Labels()
 	for _, m := range selector {
 		switch {

@@ -29,6 +29,8 @@ func TestNarrow(t *testing.T) {
 		p95   = "- {metric: m, type: Object, of: deployments.apps, quantile: 0.95, buckets: 'sum by (namespace, pod, le) (rate(seconds_bucket[2m]))', selectable: [handler]}"
 		ratio = "- {metric: m, type: Pods, query: 'sum by (namespace, pod) (rate(errors_total[2m])) / sum by (namespace, pod) (rate(requests_total[2m]))', selectable: [handler]}"
 		fixed = "- {metric: m, type: External, query: queue_messages}"
+		total = "- {metric: m, type: External, query: 'sum(queue_messages) - scalar(sum(queue_taken))', selectable: [queue]}"
+		all   = "- {metric: m, type: External, scope: cluster, query: sum(queue_messages)}"
 	)
 	for _, c := range []struct{ name, rule, selector, expr, filter, err string }{
 		{"no selector", queue, ``, `sum by (namespace, queue) (queue_messages)`, ``, ``},
@@ -41,11 +43,14 @@ func TestNarrow(t *testing.T) {
 		{"a quantile is injected", p95, `handler!~"/metrics|/healthz"`, `sum by (namespace, pod, le) (rate(seconds_bucket{handler!~"/metrics|/healthz"}[2m]))`, ``, ``},
 		{"both sides of a ratio are injected", ratio, `handler="/a"`,
 			`sum by (namespace, pod) (rate(errors_total{handler="/a"}[2m])) / sum by (namespace, pod) (rate(requests_total{handler="/a"}[2m]))`, ``, ``},
+		{"a result that does not tell namespaces apart is of the reader's", total, ``, `sum(queue_messages{namespace="shop"}) - scalar(sum(queue_taken{namespace="shop"}))`, ``, ``},
+		{"and a selector is injected beside", total, `queue="a"`, `sum(queue_messages{namespace="shop",queue="a"}) - scalar(sum(queue_taken{namespace="shop",queue="a"}))`, ``, ``},
+		{"the whole cluster's is everybody's", all, ``, `sum(queue_messages)`, ``, ``},
 		{"another label is refused", queue, `queue="a",tenant="b"`, ``, ``, `label "tenant" is not selectable: the rule allows "queue" or "vhost"`},
 		{"any label is refused without selectable", fixed, `queue="a"`, ``, ``, `label "queue" is not selectable: the rule allows no metric selector`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			expr, filter, err := loadRule(t, c.rule).Narrow(parseSelector(t, c.selector))
+			expr, filter, err := loadRule(t, c.rule).Narrow("shop", parseSelector(t, c.selector))
 			if c.err != "" {
 				var refused *NotSelectableError
 				if !errors.As(err, &refused) || err.Error() != c.err {
@@ -69,7 +74,7 @@ func TestNarrow(t *testing.T) {
 func TestNarrowLeavesTheRuleAlone(t *testing.T) {
 	r := loadRule(t, "- {metric: m, type: Pods, query: 'sum by (namespace, pod) (rate(x[2m]))', selectable: [handler]}")
 	before := r.Query.String()
-	if _, _, err := r.Narrow(parseSelector(t, `handler="/a"`)); err != nil || r.Query.String() != before {
+	if _, _, err := r.Narrow("shop", parseSelector(t, `handler="/a"`)); err != nil || r.Query.String() != before {
 		t.Errorf("the rule asks %s now (%v)", r.Query, err)
 	}
 }

@@ -6,7 +6,7 @@
 //
 //	set, err := rule.Load(rule.File{Name: "pitot.yaml", Text: text})
 //	r, ok := set.Custom("http_p95_seconds", rule.GroupResource{Group: "apps", Resource: "deployments"})
-//	expr, filter, err := r.Narrow(selector)
+//	expr, filter, err := r.Narrow(namespace, selector)
 //
 // Load is strict and gathers: every mistake of every file comes back at once,
 // as a Problem that names file, line, column, rule, cause and cure.
@@ -82,7 +82,8 @@ const (
 type Scope string
 
 // ScopeNamespace, the default, answers with the series whose namespace label is
-// the namespace of the reader. ScopeCluster answers every namespace with all of them.
+// the namespace of the reader, before they are aggregated if need be. ScopeCluster
+// answers every namespace with all of them.
 const (
 	ScopeNamespace Scope = "namespace"
 	ScopeCluster   Scope = "cluster"

@@ -108,10 +108,6 @@ func (r *ruleConfig) requiredLabels() []string {
 		return []string{"namespace", r.objectLabel.value}
 	case ofNamespaces:
 		return []string{"namespace"}
-	case ofExternal:
-		if r.scope.valid && r.scope.value == ScopeNamespace {
-			return []string{"namespace"}
-		}
 	}
 	return nil
 }

@@ -182,9 +182,6 @@ func (c ruleCheck) labelHint(label string, required []string, expr *promexpr.Exp
 	if name, ok := closest(label, names); ok {
 		return fmt.Sprintf("did you mean %q where the expression says %q?", label, name)
 	}
-	if c.shape() == ofExternal {
-		return "group by namespace, or write scope: cluster to answer every namespace with all of it"
-	}
 	return fmt.Sprintf("group by (%s)", strings.Join(required, ", "))
 }
 

@@ -43,11 +43,12 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 )
 
-// Keys finds the key that a read of a metric asks for. An error says that no
+// Keys finds the key that a read of a metric asks for; the namespace is that of the
+// read, and "" where it does not matter. An error says that no
 // read of it can succeed. Its methods are called concurrently.
 type Keys interface {
-	CustomKey(metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error)
-	ExternalKey(metric string, selector labels.Selector) (snapshot.Key, error)
+	CustomKey(namespace, metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error)
+	ExternalKey(namespace, metric string, selector labels.Selector) (snapshot.Key, error)
 }
 
 // A Store keeps a key alive for some minutes after it was wanted. Want returns at

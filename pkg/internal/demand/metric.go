@@ -13,12 +13,14 @@ import (
 )
 
 // A metric is what an HPA names of a metric, without the object it is read for:
-// one query answers for all of them.
+// one query answers for all of them. Of what is external, or of a namespace, some
+// rules ask for each namespace by itself.
 type metric struct {
-	external bool
-	name     string
-	of       schema.GroupResource // zero if external
-	selector string               // as the HPA's client writes it into its requests
+	external  bool
+	namespace string // "" where it does not matter
+	name      string
+	of        schema.GroupResource // zero if external
+	selector  string               // as the HPA's client writes it into its requests
 }
 
 // key is the key that a read of the metric asks for.
@@ -28,16 +30,16 @@ func (m metric) key(keys Keys) (snapshot.Key, error) {
 		return snapshot.Key{}, err
 	}
 	if m.external {
-		return keys.ExternalKey(m.name, selector)
+		return keys.ExternalKey(m.namespace, m.name, selector)
 	}
-	return keys.CustomKey(m.name, m.of, selector)
+	return keys.CustomKey(m.namespace, m.name, m.of, selector)
 }
 
 // metricsOf are the custom and external metrics of an HPA.
 func metricsOf(hpa *autoscaling.HorizontalPodAutoscaler) []unique.Handle[metric] {
 	var metrics []unique.Handle[metric]
 	for _, spec := range hpa.Spec.Metrics {
-		if m, ok := metricOf(spec); ok {
+		if m, ok := metricOf(hpa.Namespace, spec); ok {
 			metrics = append(metrics, unique.Make(m))
 		}
 	}
@@ -46,7 +48,7 @@ func metricsOf(hpa *autoscaling.HorizontalPodAutoscaler) []unique.Handle[metric]
 
 // metricOf is false for resource metrics, for what lacks its fields, and for a
 // selector that the HPA's controller would refuse too.
-func metricOf(spec autoscaling.MetricSpec) (metric, bool) {
+func metricOf(namespace string, spec autoscaling.MetricSpec) (metric, bool) {
 	switch {
 	case spec.Type == autoscaling.PodsMetricSourceType && spec.Pods != nil:
 		m, ok := identified(spec.Pods.Metric)
@@ -55,10 +57,13 @@ func metricOf(spec autoscaling.MetricSpec) (metric, bool) {
 	case spec.Type == autoscaling.ObjectMetricSourceType && spec.Object != nil:
 		m, ok := identified(spec.Object.Metric)
 		m.of = resourceOf(spec.Object.DescribedObject)
+		if m.of == (schema.GroupResource{Resource: "namespaces"}) {
+			m.namespace = spec.Object.DescribedObject.Name
+		}
 		return m, ok
 	case spec.Type == autoscaling.ExternalMetricSourceType && spec.External != nil:
 		m, ok := identified(spec.External.Metric)
-		m.external = true
+		m.external, m.namespace = true, namespace
 		return m, ok
 	default:
 		return metric{}, false

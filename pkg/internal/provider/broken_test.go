@@ -22,7 +22,7 @@ const brokenRules = head + `rules:
 - {metric: load, type: Pods, query: "sum by (namespace, pod) (load)"}
 - {metric: bad, type: Pods, query: "sum by (namespace, pod) (load"}
 - {metric: svc, type: Object, of: services, objectLabel: service, query: "svc", objektLabel: svc}
-- {metric: queue, type: External, query: "sum(ready)"}
+- {metric: queue, type: External, query: "sum(ready)", scope: everywhere}
 `
 
 func TestABrokenRuleAnswersWithItsProblem(t *testing.T) {
@@ -38,7 +38,7 @@ func TestABrokenRuleAnswersWithItsProblem(t *testing.T) {
 		{"a broken rule, by the singular of its kind", brokenRules, readOne("service", "svc"),
 			`503 broken-rule: metric "svc": the configuration is broken: test.yaml:9:81: rule "svc": unknown field "objektLabel" (hint: did you mean "objectLabel"?)`},
 		{"a broken external rule", brokenRules, readExternal("queue"),
-			`503 broken-rule: metric "queue": the configuration is broken: test.yaml:10:42: rule "queue": field "query": the result cannot have the label "namespace"; it can have no label (hint: group by namespace, or write scope: cluster to answer every namespace with all of it)`},
+			`503 broken-rule: metric "queue": the configuration is broken: test.yaml:10:63: rule "queue": field "scope": "everywhere" is not "namespace" or "cluster"`},
 		{"a metric that no rule has", brokenRules, readPod("laod"), `404 unknown-metric: metric "laod": no rule has this name`},
 		{"anything, when nothing could be read", "{", readPod("load"),
 			`503 broken-rule: metric "load": the configuration is broken: test.yaml:2:1: invalid YAML: did not find expected node content`},

@@ -10,31 +10,32 @@ import (
 )
 
 // CustomKey is the key that a read of a custom metric asks the Store for: the
-// same for every object of the kind. The errors are those of the read.
-func (p *Provider) CustomKey(metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error) {
+// same for every object of the kind, but for namespaces. The errors are those of
+// the read.
+func (p *Provider) CustomKey(namespace, metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error) {
 	r, err := p.find(provider.CustomMetricInfo{GroupResource: of, Metric: metric})
 	if err != nil {
 		return snapshot.Key{}, err
 	}
-	return keyOf(r, selector)
+	return keyOf(r, namespace, selector)
 }
 
-// ExternalKey is the key that a read of an external metric asks the Store for:
-// the same for every namespace. The errors are those of the read.
-func (p *Provider) ExternalKey(metric string, selector labels.Selector) (snapshot.Key, error) {
+// ExternalKey is the key that a read of an external metric asks the Store for.
+// The errors are those of the read.
+func (p *Provider) ExternalKey(namespace, metric string, selector labels.Selector) (snapshot.Key, error) {
 	r, err := p.findExternal(provider.ExternalMetricInfo{Metric: metric})
 	if err != nil {
 		return snapshot.Key{}, err
 	}
-	return keyOf(r, selector)
+	return keyOf(r, namespace, selector)
 }
 
-func keyOf(r *rule.Rule, selector labels.Selector) (snapshot.Key, error) {
+func keyOf(r *rule.Rule, namespace string, selector labels.Selector) (snapshot.Key, error) {
 	matchers, err := matchers(selector)
 	if err != nil {
 		return snapshot.Key{}, err
 	}
-	q, err := pose(r, matchers)
+	q, err := pose(r, namespace, matchers)
 	if err != nil {
 		return snapshot.Key{}, err
 	}

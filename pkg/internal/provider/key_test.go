@@ -27,6 +27,7 @@ rules:
 - {metric: load, type: Pods, query: "sum by (namespace, pod) (rate(load[2m]))"}
 - {metric: load, type: Object, of: deployments.apps, aggregate: sum, query: "sum by (namespace, pod) (rate(load[4m]))"}
 - {metric: ready, type: External, selectable: [queue, stage], query: "sum by (namespace, queue) (ready)"}
+- {metric: all_ready, type: External, query: "sum(ready)"}
 `
 
 // What is wanted in advance must be what is read: nobody else ever asks for it.
@@ -40,7 +41,7 @@ func TestKeysAreThoseOfReads(t *testing.T) {
 	custom := func(resource, group, metric, selector string) func(t *testing.T) (snapshot.Key, error, error) {
 		of := schema.GroupResource{Group: group, Resource: resource}
 		return func(t *testing.T) (snapshot.Key, error, error) {
-			key, err := p.CustomKey(metric, of, parse(t, selector))
+			key, err := p.CustomKey(map[bool]string{true: "web", false: "shop"}[resource == "namespaces"], metric, of, parse(t, selector))
 			_, readErr := p.GetMetricByName(t.Context(), types.NamespacedName{Namespace: "shop", Name: "web"},
 				provider.CustomMetricInfo{GroupResource: of, Metric: metric}, parse(t, selector))
 			return key, err, readErr
@@ -48,7 +49,7 @@ func TestKeysAreThoseOfReads(t *testing.T) {
 	}
 	external := func(metric, selector string) func(t *testing.T) (snapshot.Key, error, error) {
 		return func(t *testing.T) (snapshot.Key, error, error) {
-			key, err := p.ExternalKey(metric, parse(t, selector))
+			key, err := p.ExternalKey("shop", metric, parse(t, selector))
 			_, readErr := p.GetExternalMetric(t.Context(), "shop", parse(t, selector), provider.ExternalMetricInfo{Metric: metric})
 			return key, err, readErr
 		}
@@ -65,6 +66,8 @@ func TestKeysAreThoseOfReads(t *testing.T) {
 		{"external", external("ready", ""), "sum by (namespace, queue) (ready)"},
 		{"a selector that filters the result", external("ready", "queue=emails"), "sum by (namespace, queue) (ready)"},
 		{"a selector that narrows the query", external("ready", "stage in (b, a)"), `sum by (namespace, queue) (ready{stage=~"a|b"})`},
+		{"of each namespace", external("all_ready", ""), `sum(ready{namespace="shop"})`},
+		{"of each namespace, by its name", custom("namespaces", "", "all_ready", ""), `sum(ready{namespace="web"})`},
 		{"a label that is not selectable", external("ready", "pod=x"), ""},
 		{"an operator without a counterpart", external("ready", "stage>1"), ""},
 		{"another kind", custom("statefulsets", "apps", "load", ""), ""},

@@ -61,7 +61,7 @@ type Answer struct {
 
 // Object reads one object, which for External rules is a namespace.
 func (rd *Reader) Object(ctx context.Context, r *rule.Rule, object instant.Object, selector []*promlabels.Matcher) (Answer, error) {
-	q, err := rd.ask(ctx, r, selector)
+	q, err := rd.ask(ctx, r, object.Namespace, selector)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -75,7 +75,7 @@ func (rd *Reader) Objects(ctx context.Context, r *rule.Rule, namespace string, o
 	if r.Type != rule.TypePods && !objects.Empty() {
 		return Answer{}, &BadRequestError{Reason: fmt.Sprintf("labelSelector %q: only pods can be selected by their labels: name one of %s, or all by *", objects, r.Of)}
 	}
-	q, err := rd.ask(ctx, r, selector)
+	q, err := rd.ask(ctx, r, namespace, selector)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -96,7 +96,7 @@ func (rd *Reader) Objects(ctx context.Context, r *rule.Rule, namespace string, o
 
 // Series reads the items of an External rule, as a namespace sees them.
 func (rd *Reader) Series(ctx context.Context, r *rule.Rule, namespace string, selector []*promlabels.Matcher) (Answer, error) {
-	q, err := rd.ask(ctx, r, selector)
+	q, err := rd.ask(ctx, r, namespace, selector)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -111,7 +111,10 @@ func (rd *Reader) All(ctx context.Context, r *rule.Rule, namespace string, selec
 	if err != nil {
 		return Answer{}, err
 	}
-	q, err := rd.ask(ctx, r, matchers)
+	if namespace == "" && r.EachNamespace() {
+		return Answer{}, &BadRequestError{Reason: "the rule asks for each namespace by itself: name one"}
+	}
+	q, err := rd.ask(ctx, r, namespace, matchers)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -166,9 +169,9 @@ type question struct {
 	snap   *snapshot.Snapshot    // nil until it is asked
 }
 
-// pose narrows a rule by a metric's selector.
-func pose(r *rule.Rule, selector []*promlabels.Matcher) (*question, error) {
-	expr, filter, err := r.Narrow(selector)
+// pose narrows a rule by the reader's namespace and a metric's selector.
+func pose(r *rule.Rule, namespace string, selector []*promlabels.Matcher) (*question, error) {
+	expr, filter, err := r.Narrow(namespace, selector)
 	if err != nil {
 		return nil, &BadRequestError{Reason: err.Error()}
 	}
@@ -185,8 +188,8 @@ func (q *question) key() snapshot.Key {
 	return key
 }
 
-func (rd *Reader) ask(ctx context.Context, r *rule.Rule, selector []*promlabels.Matcher) (*question, error) {
-	q, err := pose(r, selector)
+func (rd *Reader) ask(ctx context.Context, r *rule.Rule, namespace string, selector []*promlabels.Matcher) (*question, error) {
+	q, err := pose(r, namespace, selector)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +233,7 @@ func (q *question) label() string {
 
 // series are the items of an External rule that a namespace sees, at least one.
 func (q *question) series(namespace string) []reading.Reading {
-	if q.rule.Scope == rule.ScopeCluster {
+	if q.rule.Scope == rule.ScopeCluster || q.rule.EachNamespace() {
 		return reading.Series(q.rule, q.snap.Vector.Samples, q.view(), namespace)
 	}
 	return reading.Series(q.rule, q.groups()[instant.Object{Namespace: namespace, Name: namespace}], q.view(), namespace)

@@ -90,7 +90,11 @@ func Series(r *rule.Rule, samples []instant.Sample, view View, namespace string)
 		if r.OnNaN == rule.PolicyDrop && math.IsNaN(s.Value) {
 			continue
 		}
-		one := view.judge(r, instant.Object{Namespace: s.Labels.Get(NamespaceLabel)}, s)
+		object := instant.Object{Namespace: s.Labels.Get(NamespaceLabel)}
+		if r.EachNamespace() {
+			object.Namespace = namespace
+		}
+		one := view.judge(r, object, s)
 		one.Series = s.Labels.DropReserved(isMetricName)
 		readings = append(readings, one)
 	}
@@ -119,6 +123,9 @@ func noSeries(r *rule.Rule, view View, namespace string, dropped int) Reading {
 	if dropped > 0 {
 		one = apply(r, r.OnEmpty, empty(object, "each of the %d matching series%s is NaN%s", dropped, where, emptyHint))
 	} else {
+		if r.EachNamespace() {
+			where += ", where the rule asks for those that carry this namespace alone (scope: cluster asks for all)"
+		}
 		one = view.none(r, empty(object, "no matching series%s", where))
 	}
 	if one.Cause == "" {
