@@ -35,16 +35,24 @@ import (
 // An Expr is a PromQL expression that Pitot can serve. The zero value is not
 // usable; Parse makes one.
 type Expr struct {
-	root  parser.Expr
-	text  string // root, printed
-	times func() SampleTimes
+	root parser.Expr
+	text string // root, printed
+
+	// What is read off the tree, once: reads of a rule ask for it every time.
+	labels func() LabelSet
+	window func() time.Duration
+	times  func() SampleTimes
 }
 
 // newExpr returns the expression of a tree that inspect lets through.
 func newExpr(root parser.Expr, printed string) *Expr {
-	e := &Expr{root: root, text: printed}
-	e.times = sync.OnceValue(func() SampleTimes { return sampleTimesOf(root) })
-	return e
+	return &Expr{
+		root:   root,
+		text:   printed,
+		labels: sync.OnceValue(func() LabelSet { return resultLabels(root) }),
+		window: sync.OnceValue(func() time.Duration { return windowOf(root) }),
+		times:  sync.OnceValue(func() SampleTimes { return sampleTimesOf(root) }),
+	}
 }
 
 // Parse reads an expression. Its error is SyntaxErrors: every problem of the
@@ -77,22 +85,21 @@ func Parse(text string) (*Expr, error) {
 // matchers of each selector sorted. Parsing it again prints the same text.
 func (e *Expr) String() string { return e.text }
 
-// IsScalar reports whether the result is a scalar: one number without labels.
-func (e *Expr) IsScalar() bool { return e.root.Type() == parser.ValueTypeScalar }
-
 // Labels returns the labels that a result can carry, read off the tree alone. A
 // label outside the set is on no result, whatever the data; a label inside it is
 // on those results whose series have it.
 //
 // The metric name counts as the label __name__.
-func (e *Expr) Labels() LabelSet { return resultLabels(e.root) }
+func (e *Expr) Labels() LabelSet { return e.labels() }
 
 // Window returns how much time the value is computed over: the longest range,
 // where the range of a subquery adds to the ranges within it. It is zero for
 // an expression without ranges. An offset moves a range and does not lengthen it.
-func (e *Expr) Window() time.Duration {
+func (e *Expr) Window() time.Duration { return e.window() }
+
+func windowOf(root parser.Expr) time.Duration {
 	var longest time.Duration
-	parser.Inspect(e.root, func(node parser.Node, path []parser.Node) error {
+	parser.Inspect(root, func(node parser.Node, path []parser.Node) error {
 		if selector, ok := node.(*parser.MatrixSelector); ok {
 			longest = max(longest, selector.Range+enclosing(path))
 		}

@@ -171,16 +171,6 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-func TestIsScalar(t *testing.T) {
-	for text, want := range map[string]bool{
-		`1 + time()`: true, `scalar(x)`: true, `x`: false, `vector(1)`: false, `x + 1`: false,
-	} {
-		if got := mustParse(t, text).IsScalar(); got != want {
-			t.Errorf("IsScalar of %s = %t", text, got)
-		}
-	}
-}
-
 func TestMetricNames(t *testing.T) {
 	e := mustParse(t, `b + a / a{x="1"} + {__name__="c"} + {__name__=~"d.*"} + {__name__!="e", f="g"} + rate(h[1m])`)
 	if diff := cmp.Diff([]string{"a", "b", "c", "h"}, e.MetricNames()); diff != "" {
@@ -224,7 +214,7 @@ func FuzzParse(f *testing.F) {
 		if e.Labels().String() != again.Labels().String() || e.Window() != again.Window() || e.Window() < 0 {
 			t.Fatalf("Parse(%q) = %s: labels %s, %s; window %s, %s", text, e, e.Labels(), again.Labels(), e.Window(), again.Window())
 		}
-		if e.IsScalar() && e.Labels().String() != "no label" {
+		if e.root.Type() == parser.ValueTypeScalar && e.Labels().String() != "no label" {
 			t.Fatalf("Parse(%q) = %s: a scalar with labels %s", text, e, e.Labels())
 		}
 	})

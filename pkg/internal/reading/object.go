@@ -85,13 +85,13 @@ func accepts(filter []*labels.Matcher, series labels.Labels) bool {
 // Reading, Empty or a zero that stands for it.
 func Series(r *rule.Rule, samples []instant.Sample, view View, namespace string) []Reading {
 	var readings []Reading
-	matched := matching(samples, view.Filter)
+	matched, eachNamespace := matching(samples, view.Filter), r.EachNamespace()
 	for _, s := range matched {
 		if r.OnNaN == rule.PolicyDrop && math.IsNaN(s.Value) {
 			continue
 		}
 		object := instant.Object{Namespace: s.Labels.Get(NamespaceLabel)}
-		if r.EachNamespace() {
+		if eachNamespace {
 			object.Namespace = namespace
 		}
 		one := view.judge(r, object, s)

@@ -163,13 +163,6 @@ func (s *Store) Close() {
 	s.done.Wait()
 }
 
-// Len is the number of keys alive.
-func (s *Store) Len() int {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return len(s.keys)
-}
-
 // Read returns the key's Snapshot from memory and keeps the key alive.
 //
 // The errors are *FailedError (the backend's answer to the latest query was an

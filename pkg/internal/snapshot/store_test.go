@@ -215,8 +215,8 @@ func TestAKeyThatNobodyReadsIsForgotten(t *testing.T) {
 		mustRead(t, s)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if s.Len() != 0 {
-			t.Fatalf("%d keys alive, want none", s.Len())
+		if len(s.Keys()) != 0 {
+			t.Fatalf("%d keys alive, want none", len(s.Keys()))
 		}
 		asked := b.queries()
 		time.Sleep(time.Hour)
