@@ -48,7 +48,7 @@ const (
 // rememberStart keeps the count that a controller found first as if the metrics
 // had asked for it. It holds scale-downs for a whole window after each restart.
 func (r *reconcile) rememberStart() {
-	if len(r.state.Recommendations) == 0 {
+	if r.state.Recommendations == nil {
 		r.state.Recommendations = []Recommendation{{Replicas: r.current, At: r.now}}
 	}
 }

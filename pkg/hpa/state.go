@@ -8,7 +8,8 @@ type State struct {
 	// Recommendations, ScaleUps and ScaleDowns are in the memory of the
 	// controller's process. They are slots rather than logs: an entry that is
 	// too old is overwritten where it stands, so their order is not that of time.
-	Recommendations []Recommendation `json:"recommendations,omitempty"`
+	// Nil recommendations are those of a controller that never saw the HPA.
+	Recommendations []Recommendation `json:"recommendations"`
 	ScaleUps        []ScaleEvent     `json:"scaleUps,omitempty"`
 	ScaleDowns      []ScaleEvent     `json:"scaleDowns,omitempty"`
 

@@ -77,7 +77,7 @@ var mutants = []struct{ name, file, right, wrong string }{
 	{"a failed metric blocks nothing", "propose.go",
 		"failed > 0 && top.replicas < r.current", "false"},
 	{"no recommendation from the start", "reconcile.go",
-		"len(r.state.Recommendations) == 0", "false"},
+		"r.state.Recommendations == nil", "false"},
 	{"a person's zero is the HPA's", "reconcile.go",
 		"return !wasZeroed || (r.min == 0 && !r.spec.wakes())", "return r.min != 0"},
 	{"minReplicas does not raise from zero", "reconcile.go",

@@ -62,8 +62,10 @@ func averageTarget(t autoscalingv2.MetricTarget) hpa.Target {
 		return hpa.Target{Type: hpa.AverageValue, Milli: t.AverageValue.MilliValue()}
 	case t.AverageUtilization != nil:
 		return hpa.Target{Type: hpa.Utilization, Percent: *t.AverageUtilization}
-	default:
+	case t.Value != nil:
 		return hpa.Target{Type: hpa.Value, Milli: t.Value.MilliValue()}
+	default:
+		return hpa.Target{}
 	}
 }
 
