@@ -39,6 +39,10 @@ func (r *reconcile) highest(want int32) (stable int32, slot int) {
 // exactly as old as a window does not count.
 func (r *reconcile) between(want int32) (stable int32, slot int) {
 	upCut, downCut := r.now.Add(-r.spec.scaleUpWindow()), r.now.Add(-r.spec.scaleDownWindow())
+	bothCut := upCut
+	if downCut.Before(upCut) {
+		bothCut = downCut
+	}
 	lowest, highest := want, want
 	slot = -1
 	for i, past := range r.past() {
@@ -48,7 +52,7 @@ func (r *reconcile) between(want int32) (stable int32, slot int) {
 		if past.At.After(downCut) {
 			highest = max(highest, past.Replicas)
 		}
-		if past.At.Before(upCut) && past.At.Before(downCut) {
+		if past.At.Before(bothCut) {
 			slot = i
 		}
 	}

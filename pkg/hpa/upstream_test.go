@@ -1,7 +1,7 @@
 package hpa
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,22 +34,18 @@ type vector struct {
 }
 
 func TestUpstreamsOwnTestCases(t *testing.T) {
-	file, err := os.Open("testdata/upstream/v1.37.2.jsonl")
+	text, err := os.ReadFile("testdata/upstream/v1.37.2.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()
 	n := 0
-	for lines := bufio.NewReader(file); ; n++ {
-		line, err := lines.ReadBytes('\n')
-		if err != nil {
-			break
-		}
+	for line := range bytes.Lines(text) {
+		n++
 		var v vector
 		if err := json.Unmarshal(line, &v); err != nil {
 			t.Fatal(err)
 		}
-		t.Run(fmt.Sprint(n+1), func(t *testing.T) { v.replay(t) })
+		t.Run(fmt.Sprint(n), func(t *testing.T) { v.replay(t) })
 	}
 	if n != 148 {
 		t.Errorf("%d vectors, there should be 148", n)
