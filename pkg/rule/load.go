@@ -81,23 +81,30 @@ func (c *config) compile() *Set {
 		set.Backends = append(set.Backends, b.compile())
 	}
 	for _, r := range c.rules {
-		set.add(r.compile())
+		set.add(set.aged(r.compile()))
 	}
 	return set
 }
 
-// add puts a rule into a set that is being made.
+// add puts a rule into a set that is being made. The rule may be that of another
+// set, which shares it.
 func (s *Set) add(r *Rule) {
+	s.Rules = append(s.Rules, r)
+	for _, k := range r.keys() {
+		s.byKey[k] = r
+	}
+}
+
+// aged is a rule of this set that is being made, with what its backend says of
+// the age of samples.
+func (s *Set) aged(r *Rule) *Rule {
 	if b, ok := s.Backend(r.Backend); ok {
 		r.MaxSampleAge = cmp.Or(r.MaxSampleAge, b.MaxSampleAge()) + b.Delay
 	}
 	if r.ZeroWhen != nil {
 		r.proof = r.ZeroWhen.Fresh(r.MaxSampleAge)
 	}
-	s.Rules = append(s.Rules, r)
-	for _, k := range r.keys() {
-		s.byKey[k] = r
-	}
+	return r
 }
 
 func (r *ruleConfig) compile() *Rule {

@@ -144,7 +144,7 @@ func (c *config) compilePartial(problems Problems) *Set {
 	}
 	for i := range c.rules {
 		if r := &c.rules[i]; len(r.problems) == 0 && !b.claims(r.compile()) {
-			set.add(r.compile())
+			set.add(set.aged(r.compile()))
 		}
 	}
 	b.rules = len(c.rules) - len(set.Rules)
