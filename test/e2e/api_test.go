@@ -259,7 +259,7 @@ func testAuthorization(t *testing.T, c *cluster) {
 	} {
 		for _, way := range []struct{ name, host, ca string }{
 			{"through kube-apiserver", c.server, c.ca.certFile()},
-			{"at Pitot", c.pitot.address, c.pitot.ca.certFile()},
+			{"at Pitot", c.pitot.address(), c.pitot.ca.certFile()},
 		} {
 			t.Run(test.user+" reads "+strings.TrimPrefix(test.path, v1beta1)+" "+way.name, func(t *testing.T) {
 				config := rest.CopyConfig(users[test.user])
@@ -271,7 +271,7 @@ func testAuthorization(t *testing.T, c *cluster) {
 		}
 	}
 	t.Run("a name in a header is worth nothing without the aggregator's certificate", func(t *testing.T) {
-		request, err := http.NewRequestWithContext(c.ctx, http.MethodGet, c.pitot.address+path, nil)
+		request, err := http.NewRequestWithContext(c.ctx, http.MethodGet, c.pitot.address()+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

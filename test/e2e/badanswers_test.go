@@ -41,13 +41,14 @@ var badAnswers = []badAnswer{
 	{Name: "invalid-json", fault: fault{Kind: "garbage"}, cause: "answer (has|is)"},
 	{Name: "wrong-type", fault: fault{Kind: "mistyped"}, cause: "answer (has|is)|expression answers"},
 	{Name: "bomb", fault: fault{Kind: "bomb"}, cause: "larger than 1048576 bytes"},
-	{Name: "status-429", fault: fault{Kind: "status", Code: 429}, cause: "answers 429"},
-	{Name: "status-500", fault: fault{Kind: "status", Code: 500}, cause: "answers 500"},
-	{Name: "status-503", fault: fault{Kind: "status", Code: 503}, cause: "answers 503"},
+	{Name: "status-429", fault: fault{Kind: "status", Code: 429}, cause: "answers 429|internal: out of luck"},
+	{Name: "status-500", fault: fault{Kind: "status", Code: 500}, cause: "answers 500|internal: out of luck"},
+	{Name: "status-503", fault: fault{Kind: "status", Code: 503}, cause: "answers 503|internal: out of luck"},
 	{Name: "hang", fault: fault{Kind: "hang"}, cause: "no answer after 2"},
 	{Name: "reset", fault: fault{Kind: "reset"}, cause: "reset by peer|cut short|malformed"},
 	{Name: "redirect", fault: fault{Kind: "redirect"}, cause: "a redirect, which is not followed"},
 	{Name: "stale-evaluation", fault: fault{Kind: "repeated"}, cause: "it repeats its last answer"},
+	{Name: "stale-sample", fault: fault{Kind: "outdated"}, cause: "the newest sample is 10m"},
 	{Name: "half-filled", fault: fault{Kind: "drop"}, cause: "connection closed without an answer"},
 }
 
@@ -227,7 +228,7 @@ func (m *matrix) each(ctx context.Context, check func(cell, *autoscalingv2.Horiz
 func (m *matrix) awaitGood(t *testing.T) {
 	t.Helper()
 	m.eventually(t, time.Minute, "every HPA has read its value and keeps its replicas", func(ctx context.Context) error {
-		return m.each(ctx, func(cell cell, hpa *autoscalingv2.HorizontalPodAutoscaler) error {
+		return m.each(ctx, func(_ cell, hpa *autoscalingv2.HorizontalPodAutoscaler) error {
 			status, message := scalingActive(hpa)
 			if status != corev1.ConditionTrue || hpa.Status.CurrentReplicas != badAnswerReplicas || hpa.Status.DesiredReplicas != badAnswerReplicas {
 				return fmt.Errorf("%d replicas, wants %d, ScalingActive=%s %s", hpa.Status.CurrentReplicas, hpa.Status.DesiredReplicas, status, message)
@@ -366,7 +367,8 @@ func (m *matrix) heal(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m.eventually(t, time.Minute, "every HPA scales again", func(ctx context.Context) error {
+	// Some backends have asked to be left alone for a minute.
+	m.eventually(t, 2*time.Minute, "every HPA scales again", func(ctx context.Context) error {
 		return m.each(ctx, func(_ cell, hpa *autoscalingv2.HorizontalPodAutoscaler) error {
 			if status, message := scalingActive(hpa); hpa.Status.DesiredReplicas != badAnswerMaxReplicas {
 				return fmt.Errorf("wants %d replicas, ScalingActive=%s %s", hpa.Status.DesiredReplicas, status, message)

@@ -31,7 +31,7 @@ type series struct {
 
 func startFarm(c *cluster) *farm {
 	address := loopback(freePort())
-	c.start(command{name: "promtest", path: c.programs.promtest, args: []string{"-listen=" + address}})
+	c.start(command{name: "promtest", path: c.promtest, args: []string{"-listen=" + address}})
 	f := &farm{url: "http://" + address}
 	c.eventually(c.t, probeTime, "promtest answers", func(ctx context.Context) error {
 		return f.setSeries(ctx, "probe", nil)

@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
 
@@ -35,9 +36,9 @@ var groupVersions = []schema.GroupVersion{
 type pitot struct {
 	*process
 	cluster *cluster
-	command command
+	name    string   // of the process and of its log
+	flags   []string // without the port
 	port    int
-	address string // https://127.0.0.1:PORT
 	ca      *authority
 }
 
@@ -56,12 +57,26 @@ func startPitot(c *cluster, setup pitotSetup) *pitot {
 	c.apply(c.t, "rbac.yaml", nil)
 	p := newPitot(c, setup)
 	p.start()
-	c.register(p)
+	c.register(p.port, p.ca)
+	return p
+}
+
+// newPitot prepares a Pitot.
+func newPitot(c *cluster, setup pitotSetup) *pitot {
+	p := &pitot{cluster: c, name: "pitot", port: freePort(), ca: must(newAuthority(c.pki, "pitot-ca"))(c)}
+	p.flags = append([]string{
+		"--config=" + c.pitotConfig(setup),
+		"--refresh-interval=" + refreshInterval.String(),
+	}, append(p.identity(c), setup.flags...)...)
 	return p
 }
 
 // start starts the program, or starts it again on the same port.
-func (p *pitot) start() { p.process = p.cluster.start(p.command) }
+func (p *pitot) start() {
+	p.process = p.cluster.start(command{name: p.name, path: p.cluster.programs.pitot, args: append([]string{
+		"serve", "--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(p.port),
+	}, p.flags...), grace: 20 * time.Second})
+}
 
 // restart ends the program and starts it again, with nothing in memory.
 func (p *pitot) restart(t *testing.T) {
@@ -72,19 +87,26 @@ func (p *pitot) restart(t *testing.T) {
 	p.start()
 }
 
-// newPitot prepares a Pitot.
-func newPitot(c *cluster, setup pitotSetup) *pitot {
-	p := &pitot{cluster: c, port: freePort(), ca: must(newAuthority(c.pki, "pitot-ca"))(c)}
-	p.address = "https://" + loopback(p.port)
-	p.command = command{name: "pitot", path: c.programs.pitot, args: append([]string{
-		"serve",
-		"--config=" + c.pitotConfig(setup),
-		"--bind-address=127.0.0.1",
-		"--secure-port=" + strconv.Itoa(p.port),
-		"--refresh-interval=" + refreshInterval.String(),
-	}, append(p.identity(c), setup.flags...)...), grace: 20 * time.Second}
-	return p
+// replica starts the same program once more, on another port.
+func (p *pitot) replica(name string) *pitot {
+	other := *p
+	other.name, other.port = name, freePort()
+	other.start()
+	return &other
 }
+
+// page reads a path of this Pitot, without the aggregator.
+func (p *pitot) page(ctx context.Context, path string) ([]byte, error) {
+	config := rest.CopyConfig(p.cluster.admin)
+	config.Host, config.CAFile = p.address(), p.ca.certFile()
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return client.Discovery().RESTClient().Get().RequestURI(path).DoRaw(ctx)
+}
+
+func (p *pitot) address() string { return "https://" + loopback(p.port) }
 
 // identity are the flags that say who Pitot is.
 func (p *pitot) identity(c *cluster) []string {
@@ -100,11 +122,11 @@ func (p *pitot) identity(c *cluster) []string {
 	}
 }
 
-// register leads the aggregator to a Pitot.
-func (c *cluster) register(p *pitot) {
-	bundle := must(os.ReadFile(p.ca.certFile()))(c)
+// register leads the aggregator to a port, where a Pitot has a certificate of ca.
+func (c *cluster) register(port int, ca *authority) {
+	bundle := must(os.ReadFile(ca.certFile()))(c)
 	c.apply(c.t, "apiservices.yaml", map[string]any{
-		"GroupVersions": groupVersions, "Port": p.port, "CABundle": base64.StdEncoding.EncodeToString(bundle),
+		"GroupVersions": groupVersions, "Port": port, "CABundle": base64.StdEncoding.EncodeToString(bundle),
 	})
 	c.eventually(c.t, probeTime, "Pitot's APIs are available", c.available)
 }

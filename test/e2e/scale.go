@@ -11,7 +11,19 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
+
+// defineTarget makes the kind Target, which an HPA can scale and which needs no pods.
+func (c *cluster) defineTarget(t *testing.T) {
+	t.Helper()
+	c.apply(t, "target.yaml", nil)
+	c.eventually(t, probeTime, "the kind Target is served", func(context.Context) error {
+		c.mapper.Reset()
+		_, err := c.mapper.RESTMapping(schema.GroupKind{Group: "e2e.pitot.dev", Kind: "Target"})
+		return err
+	})
+}
 
 // awaitReplicas waits until a Deployment has exactly n replicas, all Ready.
 func (c *cluster) awaitReplicas(t *testing.T, namespace, name string, n int32) {

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 const (
@@ -21,6 +19,9 @@ const (
 	hangingMetric = "hanging_jobs"
 	// longestPeriod is what 99 of 100 periods stay within, at 15 s.
 	longestPeriod = 18 * time.Second
+	// longestColdPeriod is the same while Pitot starts: each query's first read
+	// waits a second for an answer that does not come.
+	longestColdPeriod = 24 * time.Second
 	// observed is how long a bound is looked at.
 	observed = 3*defaultSync + 5*time.Second
 )
@@ -43,12 +44,7 @@ func (h thousandHPA) path() string {
 func TestThousandHPAs(t *testing.T) {
 	c := startCluster(t, built, defaultSync)
 	c.farm = startFarm(c)
-	c.apply(t, "target.yaml", nil)
-	c.eventually(t, probeTime, "the kind Target is served", func(context.Context) error {
-		c.mapper.Reset()
-		_, err := c.mapper.RESTMapping(schema.GroupKind{Group: "e2e.pitot.dev", Kind: "Target"})
-		return err
-	})
+	c.defineTarget(t)
 	c.pitot = startPitot(c, pitotSetup{
 		config: "pitot-thousand.yaml",
 		values: map[string]any{"Farm": c.farm.url, "Rules": thousandRules, "Hanging": hangingMetric},
@@ -135,20 +131,20 @@ func testHangingBackend(t *testing.T, c *cluster, hpas []thousandHPA) {
 		}
 		return errors.New("all have")
 	})
-	c.wantPeriods(t, hpas[hangingHPAs:], began)
+	c.wantPeriods(t, hpas[hangingHPAs:], began, longestPeriod)
 
 	// The worst time to start is now: nothing is in memory, and what is asked
 	// first does not come.
 	began = time.Now()
 	c.pitot.restart(t)
-	c.wantPeriods(t, hpas[hangingHPAs:], began)
+	c.wantPeriods(t, hpas[hangingHPAs:], began, longestColdPeriod)
 	if err := c.farm.setFault(c.ctx, "hanging", healthy); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// wantPeriods watches the periods of HPAs.
-func (c *cluster) wantPeriods(t *testing.T, hpas []thousandHPA, since time.Time) {
+// wantPeriods watches the periods of HPAs for a while.
+func (c *cluster) wantPeriods(t *testing.T, hpas []thousandHPA, since time.Time, bound time.Duration) {
 	t.Helper()
 	c.pass(t, observed)
 	paths := map[string]bool{}
@@ -160,11 +156,11 @@ func (c *cluster) wantPeriods(t *testing.T, hpas []thousandHPA, since time.Time)
 	p99 := percentile(all, 0.99)
 	t.Logf("%d periods of %d HPAs: p50 %s, p99 %s, longest %s; slowest answer %s; load %s", len(all), len(paths),
 		percentile(all, 0.5), p99, percentile(all, 1), slowest(polls), loadAverage(t))
-	if least := len(paths) * int(time.Since(since)/longestPeriod-1); len(all) < least {
+	if least := len(paths) * int(time.Since(since)/bound-1); len(all) < least {
 		t.Errorf("%d periods, want at least %d: some HPAs were left out", len(all), least)
 	}
-	if p99 > longestPeriod {
-		t.Errorf("99 of 100 HPAs had a period of %s, want at most %s", p99, longestPeriod)
+	if p99 > bound {
+		t.Errorf("99 of 100 periods took up to %s, want at most %s", p99, bound)
 	}
 }
 
