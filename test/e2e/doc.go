@@ -14,7 +14,10 @@
 //	page.go        a metrics page with counters of known rates
 //	redis.go       Redis and its exporter
 //	load.go        requests at a given rate
+//	farm.go        Prometheus servers that fail on command
 //	pitot.go       Pitot itself, registered with the aggregator
+//	service.go     one address for two of it
+//	audit.go       kube-apiserver's record of every read of a metric
 //	cluster.go     all of them together, and waiting
 //
 // A pod here is a real object that a real controller made; only its containers

@@ -23,6 +23,7 @@ func TestPromises(t *testing.T) {
 	c.pitot = startPitot(c, pitotSetup{config: "pitot-promises.yaml", values: map[string]any{"Window": promisedWindow, "Farm": c.farm.url}})
 	t.Run("a rollout", func(t *testing.T) { testRollout(t, c) })
 	t.Run("Prometheus is away", func(t *testing.T) { testAway(t, c) })
+	t.Run("a replica is killed", func(t *testing.T) { testReplicaKilled(t, c) })
 }
 
 const (
