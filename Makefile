@@ -66,9 +66,9 @@ CONFORMANCE = cd test/conformance && go test -trimpath -count=1 -timeout 60m
 
 .PHONY: conformance
 conformance: ## pkg/hpa beside the real HPA controller: two million syncs, deliberate errors, older versions
-	$(CONFORMANCE) -v -steps 2000000 -mutants .
+	$(CONFORMANCE) -v -steps 2000000 -mutants -docs ../../docs/conformance.md .
 	for version in test/conformance/versions/*.mod; do \
-		(export GOFLAGS=-modfile=versions/$${version##*/} && $(CONFORMANCE) -v -steps 200000 .); \
+		(export GOFLAGS=-modfile=versions/$${version##*/} && $(CONFORMANCE) -v -steps 200000 -docs ../../docs/conformance.md .); \
 	done
 
 .PHONY: conformance-quick

@@ -262,10 +262,10 @@ func (p *PolicyTrail) describe(current int32) string {
 	return fmt.Sprintf("%s, counted from %d (%d without %s).", text, p.Base, current, strings.Join(moves, ", "))
 }
 
-// String is the ratio as people read it: two digits behind the point, or as
-// many as it takes to tell it from 1.
+// String is the ratio as people read it: two or three digits behind the point,
+// or as many as it takes to tell it from 1.
 func (r Ratio) String() string {
-	text := strconv.FormatFloat(float64(r), 'f', 2, 64)
+	text := strings.TrimSuffix(strconv.FormatFloat(float64(r), 'f', 3, 64), "0")
 	if text == "1.00" && r != 1 {
 		return strconv.FormatFloat(float64(r), 'f', -1, 64)
 	}

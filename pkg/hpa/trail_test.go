@@ -19,7 +19,7 @@ func TestAmounts(t *testing.T) {
 
 func TestRatiosAsPeopleReadThem(t *testing.T) {
 	for ratio, want := range map[Ratio]string{
-		1: "1.00", 1.1: "1.10", 0.005: "0.01", 1.0004: "1.0004", 0.9999: "0.9999", Ratio(math.Inf(1)): "+Inf",
+		1: "1.00", 1.1: "1.10", 0.125: "0.125", 4. / 3: "1.333", 0.0004: "0.00", 10: "10.00", 1.0004: "1.0004", 0.9999: "0.9999", Ratio(math.Inf(1)): "+Inf",
 	} {
 		if got := ratio.String(); got != want {
 			t.Errorf("got %s, want %s", got, want)

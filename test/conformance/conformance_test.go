@@ -51,6 +51,7 @@ func TestDifferential(t *testing.T) {
 		}
 		all.merge(counts)
 	}
+	ran.steps = all.Steps
 	t.Logf("%d steps, 0 differences (seeds from %d)\n%v\n%v\n%v", all.Steps, *seed, all.Outcomes, all.Reasons, all.Rules)
 }
 
@@ -73,6 +74,7 @@ func linked(t *testing.T) hpa.Profile {
 	if !ok {
 		t.Fatalf("no profile for 1.%d", minor)
 	}
+	ran.version = version
 	t.Logf("beside Kubernetes %s", version)
 	return profile
 }

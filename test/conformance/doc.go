@@ -11,9 +11,11 @@
 //	compare.go    the two side by side
 //	scenario.go   many steps from one seed: run, shrink, replay
 //
-// Three more tests go with them: grid_test.go takes arithmetic cell by cell,
+// More tests go with them: grid_test.go takes arithmetic cell by cell,
 // loop_test.go lets both sides steer a workload for a day, mutants_test.go sees
-// whether deliberate errors are found.
+// whether deliberate errors are found, speed_test.go says what a sync costs.
+// record_test.go records upstream's own test cases for pkg/hpa, table_test.go
+// writes what was run into docs/conformance.md.
 //
 // A scenario is a seed and a list of step numbers, and nothing else. That is
 // what a failure prints, and what replays it.

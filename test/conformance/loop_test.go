@@ -53,6 +53,7 @@ func TestClosedLoops(t *testing.T) {
 				if len(upstream) != len(pitot) || len(upstream) < 20 {
 					t.Fatalf("the controller made %d moves, pkg/hpa %d", len(upstream), len(pitot))
 				}
+				ran.loops++
 				t.Logf("%d moves: %v …", len(upstream), upstream[:3])
 			})
 		}
