@@ -20,6 +20,8 @@ func TestSampleTimes(t *testing.T) {
 		{"an input counts once", `rate(x[2m]) / rate(x[5m])`, `timestamp(x) (optional)`},
 		{"several inputs are told apart", `sum by (job) (a) / sum by (job) (b)`,
 			`label_replace(max by (job) (timestamp(a)), "__input__", "0", "", "") or label_replace(max by (job) (timestamp(b)), "__input__", "1", "", "")`},
+		{"a pair shares what is matched on", `a / on (node) b`,
+			`label_replace(max by (node) (timestamp(a)), "__input__", "0", "", "") or label_replace(max by (node) (timestamp(b)), "__input__", "1", "", "")`},
 		{"the one side shares what is matched on", `a * on (node) group_left (zone) b`,
 			`label_replace(max without (zone) (timestamp(a)), "__input__", "0", "", "") or label_replace(max by (node, zone) (timestamp(b)), "__input__", "1", "", "")`},
 		{"the right of unless is in no result", `a unless b`, `timestamp(a)`},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"k8s.io/apiserver/pkg/apis/apiserver"
 	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
@@ -63,7 +64,28 @@ func kubernetesClient(kubeconfig, fallback string) (kubernetes.Interface, error)
 	if err != nil {
 		return nil, err
 	}
+	config.Wrap(func(rt http.RoundTripper) http.RoundTripper { return patient{rt} })
 	return kubernetes.NewForConfig(config)
+}
+
+// patient repeats a GET every second until it gets an answer. When a cluster
+// comes that was away, whom to trust is then known in a second: the informers'
+// own backoff would let a minute pass.
+type patient struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+	for {
+		response, err := p.RoundTripper.RoundTrip(r)
+		if err == nil || r.Method != http.MethodGet {
+			return response, err
+		}
+		select {
+		case <-r.Context().Done():
+			return nil, err
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // clientCA is the authority of client certificates, or nil if there is none.

@@ -135,15 +135,23 @@ func TestSamplesCarryTheAgeOfTheNewestSampleBehindThem(t *testing.T) {
 }
 
 func TestOfSeveralInputsTheOldestCounts(t *testing.T) {
-	inDatabase(t, func(t *testing.T, s *Store, d *database) {
-		d.push(t, `capacity{node="n"}`, 4)
-		time.Sleep(2 * time.Minute)
-		d.push(t, `used{node="n",pod="a"}`, 1)
-		got := mustAnswer(t, s, keyOf(t, `used / on (node) group_left () capacity`, ""))
-		if want := `{node="n", pod="a"} 0.25 2m0s`; got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	})
+	for expr, want := range map[string]string{
+		`used / on (node) group_left () capacity`:         `{node="n", pod="a"} 0.25 2m0s`,
+		`capacity * on (node) group_right () used`:        `{node="n", pod="a"} 4 2m0s`,
+		`sum by (node) (used) / sum by (node) (capacity)`: `{node="n"} 0.25 2m0s`,
+		`sum by (node) (capacity) * sum by (node) (used)`: `{node="n"} 4 2m0s`,
+	} {
+		t.Run(expr, func(t *testing.T) {
+			inDatabase(t, func(t *testing.T, s *Store, d *database) {
+				d.push(t, `capacity{node="n"}`, 4)
+				time.Sleep(2 * time.Minute)
+				d.push(t, `used{node="n",pod="a"}`, 1)
+				if got := mustAnswer(t, s, keyOf(t, expr, "")); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			})
+		})
+	}
 }
 
 func TestAGaugeThatEndedIsGoneAndACounterFades(t *testing.T) {
