@@ -49,6 +49,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
 	cd test/conformance && go mod tidy -diff
+	cd test/conformance && for mod in versions/*.mod; do go mod tidy -modfile $$mod -diff || exit 1; done
 
 .PHONY: integration
 integration: ## Against a real Prometheus
@@ -76,7 +77,7 @@ conformance-quick: ## The same over a hundred thousand syncs
 	$(CONFORMANCE) .
 
 .PHONY: test-long
-test-long: test fuzz ## Everything, and what takes longer: fuzzing, a million reads under faults
+test-long: test fuzz mutants ## Everything, and what takes longer: fuzzing, a million reads under faults, mutants
 	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
 
 .PHONY: fuzz
@@ -84,6 +85,10 @@ fuzz: ## Every fuzz target for FUZZTIME (default 1m)
 	for target in $(FUZZ_TARGETS); do \
 		go test -run '^$$' -fuzz "^$${target#*:}$$" -fuzztime $(FUZZTIME) "./$${target%%:*}"; \
 	done
+
+.PHONY: mutants
+mutants: ## Deliberate errors on the way of a value: each must fail a test
+	go test -tags mutants -count=1 -timeout 60m -run TestEveryMutantIsCaught -v ./pkg/internal/promtest
 
 .PHONY: bench
 bench: ## Benchmarks, best of 10, each beside its named baseline

@@ -120,7 +120,8 @@ func (r *reconcile) base(period time.Duration) int32 {
 }
 
 // from is the count that a policy allows to reach from base. Percentages are in
-// floating point as they are written here: 25 pods and 12 % make 29 and not 28,
+// floating point as they are written here, in the order of v1.37.2's
+// calculateScaleUpLimitWithScalingRules: 25 pods and 12 % make 29 and not 28,
 // since 25 × 1.12 comes out above 28.
 func (p Policy) from(base int32, d direction) int32 {
 	share := float64(p.Value) / 100

@@ -38,8 +38,9 @@ func (c *Controller) group(pod *Pod, sample *Sample, cpu bool, now time.Time) gr
 }
 
 // trusted reports whether a CPU sample is that of a pod at work. While a pod
-// may still be starting its window must have begun after the pod became ready.
-// Later only a pod that never was ready is left out.
+// may still be starting, its window must have begun after the pod became ready.
+// Later only a pod that never was ready is left out. A readiness of Unknown is
+// as good as True (groupPods in v1.37.2's replica_calculator.go).
 func (c *Controller) trusted(pod *Pod, sample *Sample, now time.Time) bool {
 	if pod.Ready == "" || pod.Started.IsZero() {
 		return false

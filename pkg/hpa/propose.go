@@ -22,7 +22,8 @@ func (r *reconcile) propose() best {
 			failed++
 			continue
 		}
-		// Zero gives way to anything, even to a later proposal below zero.
+		// Zero gives way to anything, even to a later proposal below zero
+		// (computeReplicasForMetrics in v1.37.2's horizontal.go).
 		if top.replicas == 0 || replicas > top.replicas {
 			top.replicas, top.metric = replicas, i
 		}

@@ -36,7 +36,9 @@ func (r *reconcile) highest(want int32) (stable int32, slot int) {
 
 // between brings the current count between the lowest recommendation of the
 // scale-up window and the highest of the scale-down window. A recommendation
-// exactly as old as a window does not count.
+// exactly as old as a window does not count. The controller stabilizes before it
+// limits; the comment above its normalizeDesiredReplicasWithBehaviors has it the
+// other way around.
 func (r *reconcile) between(want int32) (stable int32, slot int) {
 	upCut, downCut := r.now.Add(-r.spec.scaleUpWindow()), r.now.Add(-r.spec.scaleDownWindow())
 	bothCut := upCut

@@ -68,7 +68,8 @@ func (r *reconcile) sum(values []int64) int64 {
 }
 
 // sumOfAverage adds the series of an average. A negative sum is taken for an
-// overflow: one negative series can ask for the maximum of replicas.
+// overflow: one negative series can ask for the maximum of replicas
+// (GetExternalPerPodMetricReplicas in v1.37.2's replica_calculator.go).
 func (r *reconcile) sumOfAverage(values []int64) int64 {
 	var sum int64
 	for _, v := range values {
