@@ -44,7 +44,7 @@ func (d Decision) ending() string {
 	case NotRescaled:
 		return fmt.Sprintf("The HPA would scale from %d to %d%s, but the scale could not be written. It tries again at the next sync.", d.From, d.To, d.because())
 	case Paused:
-		return "The HPA is paused: it leaves a target without replicas alone, unless it went to zero by itself."
+		return "The HPA is paused, as it is where somebody else scaled to zero."
 	case NoScale:
 		return "The scale of the target could not be read, so the HPA does nothing."
 	case NoSelector:

@@ -3,7 +3,8 @@
 //
 // The pieces, each in its own file:
 //
-//	world.go      a cluster that is made up at random: an HPA, pods, metrics, mishaps
+//	world.go      a cluster that is made up at random, and what happens in it;
+//	              world_hpa.go, world_pods.go and world_metrics.go: its parts
 //	upstream.go   the real controller, fed from a world
 //	stubs.go      the informers, clients and metrics that it talks to
 //	memory.go     what it remembers between syncs

@@ -194,8 +194,6 @@ func loopPod(i int, since, now time.Time) *corev1.Pod {
 	return pod
 }
 
-// --- HPAs
-
 func loopHPA(least, most int32, behavior *autoscalingv2.HorizontalPodAutoscalerBehavior) autoscalingv2.HorizontalPodAutoscalerSpec {
 	return autoscalingv2.HorizontalPodAutoscalerSpec{
 		ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: target},

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -181,8 +182,13 @@ func (p *pair) withoutTrail(now time.Time, decision hpa.Decision, state hpa.Stat
 	return ""
 }
 
+// describe is what the last sync had to decide on, and what pkg/hpa says to it.
 func (p *pair) describe() string {
-	return fmt.Sprintf("spec: %+v\nbefore: %+v\nseen: %+v\ndecision: %+v", p.spec, p.state, p.seen, p.decision)
+	input, err := json.MarshalIndent(map[string]any{"spec": p.spec, "before": p.state, "seen": p.seen}, "", " ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(input) + "\n" + p.decision.Describe()
 }
 
 // A tally counts what a run has seen, to show that it has seen everything.
