@@ -24,7 +24,7 @@ type statusPage struct {
 
 // ServeHTTP implements http.Handler.
 func (p statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	report := statusOf(p.reload.current.Load(), p.store.Keys(), time.Now())
+	report := statusOf(p.reload.current.Load(), p.store.Keys(), p.store.Away(), time.Now())
 	if p.demand != nil {
 		watched, err := p.demand.Watched()
 		report.Cluster = statusOfCluster(watched, p.pods.Err(), err)
@@ -71,6 +71,7 @@ type statusRule struct {
 type statusBackend struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
+	Away string `json:"away,omitempty"` // why it is asked by one query at a time until it answers
 }
 
 // A statusCluster is what is known of the cluster.
@@ -100,7 +101,7 @@ type statusQuery struct {
 	Error      string   `json:"error,omitempty"` // of the latest query
 }
 
-func statusOf(c *configuration, keys []snapshot.KeyStatus, now time.Time) statusReport {
+func statusOf(c *configuration, keys []snapshot.KeyStatus, away map[string]error, now time.Time) statusReport {
 	report := statusReport{
 		Version: version, LoadedAt: c.at, Problems: checkProblems(c.problems), age: now.Sub(c.at),
 		Files: []statusFile{}, Rules: []statusRule{}, Backends: []statusBackend{}, Queries: []statusQuery{},
@@ -125,7 +126,7 @@ func statusOf(c *configuration, keys []snapshot.KeyStatus, now time.Time) status
 		})
 	}
 	for _, b := range c.served.Backends {
-		report.Backends = append(report.Backends, statusBackend{Name: b.Name, URL: b.URL})
+		report.Backends = append(report.Backends, statusBackend{Name: b.Name, URL: b.URL, Away: errorText(away[b.Name])})
 	}
 	for _, key := range keys {
 		report.Queries = append(report.Queries, statusOfQuery(key, now))
@@ -175,7 +176,11 @@ func (s statusReport) write(w io.Writer) {
 	})
 	section("backends", len(s.Backends), func(w io.Writer) {
 		for _, b := range s.Backends {
-			fmt.Fprintf(w, "%s\t%s\n", b.Name, b.URL)
+			state := "-"
+			if b.Away != "" {
+				state = "away: " + b.Away
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\n", b.Name, b.URL, state)
 		}
 	})
 	if s.Cluster != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
 // inStatus runs f with the page of a server on virtual time: one rule is kept,
@@ -56,7 +57,7 @@ down  External  namespaces  good  DIR/pitot.yaml:8:3  unknown
 two   External  namespaces  kept  DIR/pitot.yaml:7:3  ready
 
 backends: 1
-main  http://a:9090
+main  http://a:9090  -
 
 queries kept fresh: 2
 main  never answered     wanted 1.5s ago  unknown  unexpected query "unknown" at http://a:9090
@@ -112,7 +113,7 @@ func TestStatusOfTheCluster(t *testing.T) {
 		{"not allowed", statusOfCluster(0, errors.New("list pods: forbidden"), nil), "\nautoscalers watched: 0\nlist pods: forbidden\n\nqueries kept fresh: 0\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			report := statusOf(empty(), nil, time.Now())
+			report := statusOf(empty(), nil, nil, time.Now())
 			report.Cluster = test.status
 			var text strings.Builder
 			report.write(&text)
@@ -120,6 +121,21 @@ func TestStatusOfTheCluster(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestStatusOfABackendThatIsAway(t *testing.T) {
+	c := empty()
+	c.served = &rule.Set{Backends: []rule.Backend{{Name: "main", URL: "http://a:9090"}, {Name: "other", URL: "http://b:9090"}}}
+	var text strings.Builder
+	statusOf(c, nil, map[string]error{"other": errors.New("connection refused")}, time.Now()).write(&text)
+	const want = `
+backends: 2
+main   http://a:9090  -
+other  http://b:9090  away: connection refused
+`
+	if !strings.Contains(text.String(), want) {
+		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
 	}
 }
 

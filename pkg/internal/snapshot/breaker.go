@@ -80,3 +80,13 @@ func (b *breaker) note(now time.Time, err error) {
 	}
 	b.probe = now.Add(pause)
 }
+
+// open returns the failure that keeps queries from the backend; nil when none does.
+func (b *breaker) open() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < failuresToOpen {
+		return nil
+	}
+	return b.last
+}

@@ -74,6 +74,9 @@ func TestADeadBackendIsAskedByOneKeyAtATime(t *testing.T) {
 			}
 		}
 		time.Sleep(30 * time.Second)
+		if away := s.Away(); away["main"] == nil {
+			t.Error("the backend is not known to be away")
+		}
 		before := b.queries()
 		if before > 8+30/5 {
 			t.Errorf("%d queries in 30s, want those of the first round and a probe every 5s", before)
@@ -96,6 +99,9 @@ func TestADeadBackendIsAskedByOneKeyAtATime(t *testing.T) {
 		}
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("all keys are back after %s", took)
+		}
+		if away := s.Away(); len(away) > 0 {
+			t.Errorf("still away: %v", away)
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 // A KeyStatus is what is known of a key that is alive, for people who look.
 type KeyStatus struct {
 	Key        Key
-	ReadAt     time.Time // of the last read
+	ReadAt     time.Time // when it was last read, or wanted
 	AnsweredAt time.Time // when the last good answer was asked for; zero if there never was one
 	Err        error     // of the latest query; nil if it was answered, or never ended yet
 }
@@ -39,4 +39,18 @@ func (e *entry) status() KeyStatus {
 		status.AnsweredAt = latest.good.AskedAt
 	}
 	return status
+}
+
+// Away returns the failures of the backends that are asked by one query at a
+// time until they answer, by name.
+func (s *Store) Away() map[string]error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	away := map[string]error{}
+	for name, b := range s.backends {
+		if err := b.breaker.open(); err != nil {
+			away[name] = err
+		}
+	}
+	return away
 }

@@ -22,7 +22,7 @@ type Options struct {
 	// MaxAge bounds the age of what Read returns. Default 30s, and at least
 	// twice the Interval, so that one failed refresh goes unnoticed.
 	MaxAge time.Duration
-	// Linger is how long a key that nobody reads stays alive. Default 15m: a
+	// Linger is how long a key that nobody reads or wants stays alive. Default 15m: a
 	// controller manager with default flags needs 500s to sweep 10,000 HPAs.
 	Linger time.Duration
 	// FirstWait is how long the first read of a key waits. Default 1s.
