@@ -34,21 +34,66 @@ type vector struct {
 }
 
 func TestUpstreamsOwnTestCases(t *testing.T) {
-	text, err := os.ReadFile("testdata/upstream/v1.37.2.jsonl")
+	replayAll(t, "testdata/upstream/v1.37.2.jsonl", 148, (*vector).replay)
+}
+
+// A calculation is what the controller's own unit tests ask of its replica
+// calculator: one metric, without what becomes of its proposal.
+type calculation struct {
+	Spec       Spec
+	Now        time.Time
+	Seen       Observation
+	ReadingErr string
+
+	Proposal int32
+	Status   struct {
+		Milli   int64
+		Percent int32
+	}
+	Failed bool
+}
+
+func TestUpstreamsOwnCalculations(t *testing.T) {
+	replayAll(t, "testdata/upstream/v1.37.2-calculator.jsonl", 76, (*calculation).replay)
+}
+
+func (c *calculation) replay(t *testing.T) {
+	c.Seen.Readings[0].Err = failing(c.ReadingErr)
+	decision, _, err := Explain(&c.Spec, State{}, &c.Seen, c.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := decision.Trail.Metrics[0]
+	switch {
+	case c.Failed != (got.Err != ""):
+		t.Errorf("the error is %q, upstream's %t", got.Err, c.Failed)
+	case c.Failed:
+	case got.Proposal != c.Proposal, got.Usage != c.Status.Milli, got.Utilization != c.Status.Percent:
+		t.Errorf("%d for %dm and %d %%, upstream %d for %dm and %d %%", got.Proposal, got.Usage, got.Utilization, c.Proposal, c.Status.Milli, c.Status.Percent)
+	}
+	if t.Failed() {
+		t.Log(decision.Describe())
+	}
+}
+
+// replayAll decodes each line of a file and replays it.
+func replayAll[T any](t *testing.T, file string, lines int, replay func(*T, *testing.T)) {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++
-		var v vector
-		if err := json.Unmarshal(line, &v); err != nil {
-			t.Fatal(err)
+		one := new(T)
+		if err := json.Unmarshal(line, one); err != nil {
+			t.Fatalf("%s:%d: %v", file, n, err)
 		}
-		t.Run(fmt.Sprint(n), func(t *testing.T) { v.replay(t) })
+		t.Run(fmt.Sprint(n), func(t *testing.T) { replay(one, t) })
 	}
-	if n != 148 {
-		t.Errorf("%d vectors, there should be 148", n)
+	if n != lines {
+		t.Errorf("%s has %d lines, it should have %d", file, n, lines)
 	}
 }
 

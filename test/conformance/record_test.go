@@ -13,8 +13,8 @@ import (
 var recordTo = flag.String("record", "", "run upstream's own unit tests and write each reconcile to this file")
 
 // TestRecord records the vectors that pkg/hpa replays. It copies the controller's
-// package with its tests out of the module cache, puts testdata/record.go beside
-// them and runs them. Only what it records is kept.
+// package with its tests out of the module cache, puts the recorder from testdata
+// beside them and runs them. Only what it records is kept.
 //
 // Upstream's tests raise a constant that no cluster can change (the factor of
 // the older path). Here it stays what it is, so some of their own assertions
@@ -39,11 +39,13 @@ func TestRecord(t *testing.T) {
 	command.Env = append(os.Environ(), "PITOT_RECORD="+output)
 	out, err := command.CombinedOutput()
 	t.Logf("%v\n%s", err, out[max(0, len(out)-4000):])
-	written, err := os.ReadFile(output)
-	if err != nil {
-		t.Fatal(err)
+	for _, file := range []string{output, output + ".calculator", output + ".skipped"} {
+		written, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d lines, %d bytes", file, bytes.Count(written, []byte("\n")), len(written))
 	}
-	t.Logf("%d vectors in %d bytes", bytes.Count(written, []byte("\n")), len(written))
 }
 
 func copyPackage(t *testing.T, dir string) {
@@ -53,18 +55,33 @@ func copyPackage(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range append(files, filepath.Join("testdata", "record.go")) {
+	renamed := []string{
+		") reconcileAutoscaler(ctx context.Context, hpaShared", ") reconcileAutoscalerItself(ctx context.Context, hpaShared",
+		"scaleUpLimitFactor = 8", "scaleUpLimitFactor = 2",
+	}
+	for _, name := range []string{"Resource", "Metric", "ObjectMetric", "ObjectPerPodMetric", "ExternalMetric", "ExternalPerPodMetric"} {
+		renamed = append(renamed, "(c *ReplicaCalculator) Get"+name+"Replicas(", "(c *ReplicaCalculator) get"+name+"Replicas(")
+	}
+	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := strings.NewReplacer(
-			") reconcileAutoscaler(ctx context.Context, hpaShared", ") reconcileAutoscalerItself(ctx context.Context, hpaShared",
-			"scaleUpLimitFactor = 8", "scaleUpLimitFactor = 2",
-		).Replace(string(text))
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), []byte(changed), 0o600); err != nil {
+		put(t, filepath.Join(dir, filepath.Base(file)), strings.NewReplacer(renamed...).Replace(string(text)))
+	}
+	for _, name := range []string{"record.go", "record_calculator.go"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
 			t.Fatal(err)
 		}
+		put(t, filepath.Join(dir, name), string(text))
+	}
+}
+
+func put(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -79,9 +96,7 @@ func writeModule(t *testing.T, dir, here string) {
 	mod := strings.Replace(string(text), "module "+self, "module recorded", 1)
 	mod = strings.Replace(mod, "=> ../..", "=> "+filepath.Join(here, "..", ".."), 1)
 	mod += "\nrequire " + self + " v0.0.0\n\nreplace " + self + " => " + here + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	put(t, filepath.Join(dir, "go.mod"), mod)
 	goOutput(t, dir, "mod", "tidy")
 }
 

@@ -106,7 +106,12 @@ func (r *recorder) finish(err error) {
 		v.Status = append(v.Status, statusOf(&r.after.CurrentMetrics[i]))
 	}
 	r.rebase()
-	file, err := os.OpenFile(os.Getenv("PITOT_RECORD"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	write(os.Getenv("PITOT_RECORD"), v)
+}
+
+// write appends a line of JSON.
+func write(name string, v any) {
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		panic(err)
 	}
@@ -116,13 +121,9 @@ func (r *recorder) finish(err error) {
 	}
 }
 
+// skip keeps why a reconcile is no vector.
 func (r *recorder) skip(why string) {
-	file, err := os.OpenFile(os.Getenv("PITOT_RECORD")+".skipped", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		panic(err)
-	}
-	defer file.Close()
-	file.WriteString(why + "\n")
+	write(os.Getenv("PITOT_RECORD")+".skipped", why)
 }
 
 func profile() hpa.Profile {
