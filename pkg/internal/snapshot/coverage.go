@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -30,12 +31,16 @@ func (b *backend) full(ctx context.Context, window time.Duration) (time.Time, er
 }
 
 // covers reports whether a backend has scraped throughout a window. Where it has
-// no metric up, that cannot be told, and it counts as covered.
+// no metric up, or refuses the question, that cannot be told, and it counts as
+// covered.
 func (b *backend) covers(ctx context.Context, window time.Duration) (bool, error) {
 	half := (window / 2).Milliseconds()
 	query := fmt.Sprintf(`label_replace(max(count_over_time(up[%dms])), "half", "last", "", "") or `+
 		`label_replace(max(count_over_time(up[%dms] offset %dms)), "half", "first", "", "")`, half, half, half)
 	halves, err := b.query(ctx, query, time.Time{})
+	if verdict, ok := errors.AsType[Verdict](err); ok && verdict.Answered() {
+		return true, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("whether its window is full: %w", err)
 	}

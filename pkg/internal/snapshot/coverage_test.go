@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,6 +52,33 @@ func TestTheFirstWindowMustBeFull(t *testing.T) {
 				time.Sleep(window + 31*time.Second)
 				if _, err := s.Read(t.Context(), Key{Backend: "main", Query: "vector(1)", Window: window}); err != nil {
 					t.Errorf("after the window has passed: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestAQuestionAboutTheWindowThatFails(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		err    error
+		served bool
+	}{
+		{"is refused", fault{answered: true}, true},
+		{"is not answered", errors.New("connection refused"), false},
+		{"is answered in part", ErrPartial, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inDatabase(t, func(t *testing.T, s *Store, d *database) {
+				d.fail = func(query string) error {
+					if strings.Contains(query, "up[") {
+						return c.err
+					}
+					return nil
+				}
+				s.SetBackends(map[string]Backend{"main": {Querier: d, Coverage: true}})
+				if _, err := s.Read(t.Context(), Key{Backend: "main", Query: "vector(1)", Window: time.Minute}); (err == nil) != c.served {
+					t.Errorf("error %v", err)
 				}
 			})
 		})
