@@ -16,7 +16,7 @@ func (s lateServer) RoundTrip(*http.Request) (*http.Response, error) {
 	if time.Now().Before(s.comes) {
 		return nil, errors.New("connection refused")
 	}
-	return &http.Response{StatusCode: http.StatusForbidden}, nil
+	return &http.Response{StatusCode: http.StatusForbidden, Body: http.NoBody}, nil
 }
 
 func TestAPatientClientFindsAServerThatComesLater(t *testing.T) {
@@ -43,6 +43,9 @@ func TestAPatientClientFindsAServerThatComesLater(t *testing.T) {
 				response, err := client.RoundTrip(request)
 				if took := time.Since(begun); took != c.after || (err == nil) != c.answered {
 					t.Errorf("after %s: %v, %v", took, response, err)
+				}
+				if err == nil {
+					_ = response.Body.Close()
 				}
 			})
 		})
