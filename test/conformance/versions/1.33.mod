@@ -85,6 +85,7 @@ require (
 replace github.com/pitot-autoscaling/pitot => ../..
 
 replace (
+	github.com/google/gnostic-models => github.com/google/gnostic-models v0.6.9
 	k8s.io/api => k8s.io/api v0.33.13
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.33.13
 	k8s.io/apimachinery => k8s.io/apimachinery v0.33.13
