@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata")
 //	observe t=15s each=120      a sync; the replicas follow the HPA unless replicas= says otherwise
 //	pod web-1 120 ready=2m      what is seen of one pod, instead of each=
 //	reading 500 700             what is seen of one metric, in their order
+//	observe t=15s pods=0        no pod is there, whatever the replicas
 //	edit min=3                  a change of the HPA
 //	restart                     the controller forgets
 func TestTranscripts(t *testing.T) {
@@ -149,6 +150,8 @@ func (p *player) options(words []string) {
 			p.now = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(p.span(value))
 		case "replicas":
 			p.seen.Replicas = int32(p.number(value))
+		case "pods":
+			p.seen.Pods = make([]Pod, p.number(value))
 		case "exist":
 			p.seen.StatusReplicas = int32(p.number(value))
 		case "each":
