@@ -18,6 +18,7 @@ type page struct {
 
 	mu       sync.Mutex
 	counters map[podKey]counter
+	scrapes  []time.Time
 }
 
 // A counter grows evenly from a value that it had at a time.
@@ -69,9 +70,23 @@ func (p *page) share(namespace string, pods []string, perSecond float64) {
 	}
 }
 
+// longestGap is the longest time between two scrapes since a time. It means
+// something where one Prometheus scrapes.
+func (p *page) longestGap(since time.Time) (gap time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i, at := range p.scrapes {
+		if i > 0 && at.After(since) {
+			gap = max(gap, at.Sub(p.scrapes[i-1]))
+		}
+	}
+	return gap
+}
+
 func (p *page) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.scrapes = append(p.scrapes, time.Now())
 	w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 	fmt.Fprintln(w, "# TYPE page_requests_total counter")
 	for key, counter := range p.counters {
