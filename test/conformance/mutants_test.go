@@ -95,7 +95,7 @@ var mutants = []struct{ name, file, right, wrong string }{
 	{"recommendations are a log", "stabilize.go",
 		"if slot < 0 {", "{"},
 	{"slots that the scale-up window needs are reused", "stabilize.go",
-		"past.At.Before(bothCut)", "past.At.Before(downCut)"},
+		"if downCut.Before(upCut) {", "if true {"},
 	{"the first free slot instead of the last", "stabilize.go",
 		"past.At.Before(bothCut)", "slot < 0 && past.At.Before(bothCut)"},
 	{"stabilization moves to the proposal, not from the current count", "stabilize.go",
