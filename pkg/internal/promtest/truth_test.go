@@ -105,6 +105,7 @@ type tally struct {
 	mu      sync.Mutex
 	reads   int
 	numbers int
+	proved  int // zeros for no series, or measured, of rules that ask for a proof
 	causes  map[string]int
 	digest  uint64 // of the course of an episode, whatever the order of equal times
 }
@@ -137,19 +138,23 @@ func (y *tally) add(other *tally) {
 	defer y.mu.Unlock()
 	y.reads += other.reads
 	y.numbers += other.numbers
+	y.proved += other.proved
 	for cause, n := range other.causes {
 		y.count(cause, n)
 	}
 }
 
 func (y *tally) String() string {
-	return fmt.Sprintf("%d reads, %d with numbers, errors %v", y.reads, y.numbers, y.causes)
+	return fmt.Sprintf("%d reads, %d with numbers (%d zeros by proof), errors %v", y.reads, y.numbers, y.proved, y.causes)
 }
 
 // wantVariety fails where the generator misses what it is for.
 func (y *tally) wantVariety(t *testing.T) {
 	if y.numbers < y.reads/5 || y.numbers > y.reads*4/5 {
 		t.Errorf("%d of %d reads gave numbers", y.numbers, y.reads)
+	}
+	if y.proved < y.reads/1000 {
+		t.Errorf("only %d of %d reads gave a proved zero", y.proved, y.reads)
 	}
 	for _, cause := range []string{"failed", "partial", "recovering", "pending", "empty", "not-a-number", "ambiguous", "negative", "out-of-range", "idle", "stale"} {
 		if y.causes[cause] < 20 {
