@@ -144,7 +144,7 @@ func TestDocumentationConfigurations(t *testing.T) {
 
 // TestDocumentationLinks finds the file behind each relative link.
 func TestDocumentationLinks(t *testing.T) {
-	for _, page := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/configuration.md", "docs/no-number.md", "docs/testing.md"} {
+	for _, page := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/configuration.md", "docs/conformance.md", "docs/how-the-hpa-decides.md", "docs/no-number.md", "docs/testing.md"} {
 		for _, match := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readText(t, repository+"/"+page), -1) {
 			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(page), match[1])); err != nil {
 				t.Errorf("%s: %v", page, err)
