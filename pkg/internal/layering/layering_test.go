@@ -24,6 +24,7 @@ var layers = map[string]int{
 	"pkg/internal/mirror":  0,
 
 	"pkg/rule":             1,
+	"pkg/manifest":         1,
 	"pkg/internal/promapi": 1,
 	"pkg/internal/promdb":  1,
 	"pkg/internal/pods":    1,
@@ -60,7 +61,8 @@ var only = []struct {
 	{"k8s.io/apiserver", []string{"pkg/internal/server"}, "the generic API server"},
 	{"sigs.k8s.io/custom-metrics-apiserver/pkg/cmd", nil, "its AdapterBase insists on a kubeconfig and fixes the group names"},
 	{"github.com/spf13/cobra", []string{"pkg/app"}, "commands live in app"},
-	{"go.yaml.in/yaml", []string{"pkg/rule"}, "configuration is parsed in one place"},
+	{"go.yaml.in/yaml", []string{"pkg/rule", "pkg/manifest"}, "configuration is parsed in one place, and manifests in one: both point at lines"},
+	{"k8s.io/api/autoscaling", []string{"pkg/manifest", "pkg/internal/demand"}, "net/http and 18 modules: everybody else speaks of HPAs in the words of pkg/hpa"},
 }
 
 type goPackage struct {
