@@ -30,7 +30,7 @@ type PendingError struct {
 }
 
 func (e *PendingError) Error() string {
-	return fmt.Sprintf("backend %q has not answered the first query yet (waited %s)", e.Backend, e.Waited)
+	return fmt.Sprintf("backend %q has not answered the first query yet (waited %s)", e.Backend, e.Waited.Round(time.Second))
 }
 
 // A FailedError says that the latest query of a key failed and that no answer

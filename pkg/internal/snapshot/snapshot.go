@@ -21,7 +21,8 @@
 //     passed the gap: a rate over half a window is half the rate.
 //   - A sample's Age is that of the newest sample behind it, where the Key asks.
 //   - A backend that does not answer is asked by one query at a time.
-//   - Only the first read of a key waits, at most Options.FirstWait.
+//   - Only the first reads of a key wait, until Options.FirstWait after it came
+//     alive.
 package snapshot
 
 import (

@@ -25,7 +25,8 @@ type Options struct {
 	// Linger is how long a key that nobody reads or wants stays alive. Default 15m: a
 	// controller manager with default flags needs 500s to sweep 10,000 HPAs.
 	Linger time.Duration
-	// FirstWait is how long the first read of a key waits. Default 1s.
+	// FirstWait is how long reads wait for the first answer to a key, from when the
+	// key was first read or wanted. Default 1s.
 	FirstWait time.Duration
 	// Concurrency bounds the queries in flight per backend. Default 8.
 	Concurrency int64
@@ -184,13 +185,13 @@ func (s *Store) await(ctx context.Context, e *entry) error {
 	if e.latest.Load() != nil {
 		return nil
 	}
-	timer := time.NewTimer(s.opts.FirstWait)
+	timer := time.NewTimer(time.Until(e.born.Add(s.opts.FirstWait)))
 	defer timer.Stop()
 	select {
 	case <-e.first:
 		return nil
 	case <-timer.C:
-		return &PendingError{Backend: e.key.Backend, Waited: s.opts.FirstWait}
+		return &PendingError{Backend: e.key.Backend, Waited: time.Since(e.born)}
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-s.ctx.Done():
@@ -224,7 +225,7 @@ func (s *Store) demand(key Key) (*entry, error) {
 	case len(s.keys) >= s.opts.MaxKeys:
 		return nil, ErrTooManyKeys
 	default:
-		e = &entry{key: key, first: make(chan struct{})}
+		e = &entry{key: key, born: time.Now(), first: make(chan struct{})}
 	}
 	e.touch(time.Now())
 	s.keys[key] = e
@@ -318,6 +319,7 @@ func later(a, b time.Time) time.Time {
 // An entry is a key that is alive.
 type entry struct {
 	key    Key
+	born   time.Time
 	first  chan struct{} // closed with the first outcome
 	latest atomic.Pointer[outcome]
 	read   atomic.Int64 // Unix nanoseconds of the last read

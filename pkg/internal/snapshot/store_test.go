@@ -137,6 +137,22 @@ func TestFirstReadOfAHangingBackendEndsAfterFirstWait(t *testing.T) {
 	})
 }
 
+func TestAHangingBackendCostsReadersOneWaitAndNotOneEach(t *testing.T) {
+	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		b.set(time.Hour, nil)
+		begun := time.Now()
+		for range 200 { // one after the other, as by a worker of the HPA controller
+			var pending *PendingError
+			if _, err := s.Read(t.Context(), key); !errors.As(err, &pending) {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("200 reads took %s", took)
+		}
+	})
+}
+
 func TestReadEndsWithItsContext(t *testing.T) {
 	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
 		b.set(time.Hour, nil)
