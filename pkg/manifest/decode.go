@@ -37,7 +37,9 @@ type decoder struct {
 	problems Problems
 }
 
-func (d *decoder) report(path, cause, hint string) {
+// unreadable is the problem of a value that is not of its field's type.
+func (d *decoder) unreadable(path, cause, hint string) {
+	d.object.unread = append(d.object.unread, path)
 	d.problems = append(d.problems, d.object.problem(path, cause, hint))
 }
 
@@ -78,7 +80,7 @@ func (d *decoder) pointer(path string, in any, out reflect.Value) {
 func (d *decoder) structure(path string, in any, out reflect.Value) {
 	written, ok := in.(map[string]any)
 	if !ok {
-		d.report(path, "must be an object with fields, not "+describe(in), "")
+		d.unreadable(path, "must be an object with fields, not "+describe(in), "")
 		return
 	}
 	known := map[string]reflect.Value{}
@@ -106,9 +108,6 @@ func fields(of reflect.Value, known map[string]reflect.Value) {
 	}
 }
 
-// unknownField is the cause of a problem with a field that does not exist.
-const unknownField = "unknown field"
-
 func (d *decoder) unknown(path, name string, known []string) {
 	hint := ""
 	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
@@ -116,14 +115,14 @@ func (d *decoder) unknown(path, name string, known []string) {
 	}
 	key, _ := d.object.find(path)
 	d.problems = append(d.problems, Problem{
-		Position: d.object.at(key), Name: d.object.name(), Field: path, Cause: unknownField, Hint: hint,
+		Position: d.object.at(key), Name: d.object.name(), Field: path, Cause: "unknown field", Hint: hint,
 	})
 }
 
 func (d *decoder) slice(path string, in any, out reflect.Value) {
 	elements, ok := in.([]any)
 	if !ok {
-		d.report(path, "must be a list, not "+describe(in), "")
+		d.unreadable(path, "must be a list, not "+describe(in), "")
 		return
 	}
 	out.Set(reflect.MakeSlice(out.Type(), len(elements), len(elements)))
@@ -135,7 +134,7 @@ func (d *decoder) slice(path string, in any, out reflect.Value) {
 func (d *decoder) mapping(path string, in any, out reflect.Value) {
 	entries, ok := in.(map[string]any)
 	if !ok {
-		d.report(path, "must be an object with fields, not "+describe(in), "")
+		d.unreadable(path, "must be an object with fields, not "+describe(in), "")
 		return
 	}
 	out.Set(reflect.MakeMap(out.Type()))
@@ -156,7 +155,7 @@ func (d *decoder) leaf(path string, in any, out reflect.Value) {
 		}
 	}
 	want, hint := wanted(out, in)
-	d.report(path, fmt.Sprintf("must be %s, not %s", want, describe(in)), hint)
+	d.unreadable(path, fmt.Sprintf("must be %s, not %s", want, describe(in)), hint)
 }
 
 // exponent finds those that no amount needs: the library computes such numbers

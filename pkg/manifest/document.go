@@ -42,6 +42,7 @@ type object struct {
 	version string // v1 or v2
 	value   map[string]any
 	node    *yamlv3.Node // where it stands; nil where that is unknown
+	unread  []string     // the fields whose values could not be decoded
 }
 
 // objects are the HorizontalPodAutoscalers of a document.

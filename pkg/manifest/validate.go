@@ -158,10 +158,9 @@ func oneOf[T ~string](value T, path *field.Path, known ...T) field.ErrorList {
 // also adds what validation found, but for what only follows from a field that
 // could not be read.
 func (o *object) also(problems Problems, found field.ErrorList) Problems {
-	unread := slices.Clone(problems)
 	for _, err := range found {
-		follows := func(p Problem) bool { return p.Cause != unknownField && within(err.Field, p.Field) }
-		if !slices.ContainsFunc(unread, follows) {
+		follows := func(unread string) bool { return within(err.Field, unread) }
+		if !slices.ContainsFunc(o.unread, follows) {
 			problems = append(problems, o.problem(err.Field, err.ErrorBody(), ""))
 		}
 	}

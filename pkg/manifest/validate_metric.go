@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
@@ -50,6 +51,7 @@ func validateMetric(in *autoscalingv2.MetricSpec, path *field.Path) (all field.E
 			given = append(given, s)
 		}
 	}
+	slices.Sort(known)
 	switch {
 	case in.Type == "":
 		all = append(all, field.Required(path.Child("type"), "must specify a metric source type"))
