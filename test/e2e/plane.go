@@ -120,7 +120,7 @@ func (p *plane) startControllers(c *cluster, programs string, syncPeriod time.Du
 		"--leader-elect=false",
 		"--use-service-account-credentials",
 		"--service-account-private-key-file=" + filepath.Join(p.pki, "service-accounts.key"),
-		"--controllers=deployment-controller,replicaset-controller,horizontal-pod-autoscaler-controller," +
+		"--controllers=deployment-controller,replicaset-controller,horizontal-pod-autoscaler-controller,endpointslice-controller," +
 			"namespace-controller,serviceaccount-controller",
 		"--horizontal-pod-autoscaler-sync-period=" + syncPeriod.String(),
 		// The tests have more HPAs than the default of 20 requests a second is enough
