@@ -107,6 +107,7 @@ Begin with "pitot demo": it needs no cluster and no Prometheus.`,
 		Example: `  pitot demo                          # see it work, on this machine alone
   pitot check pitot.yaml              # is the configuration right?
   pitot query queue_depth -c pitot.yaml
+  pitot explain --hpa hpa.yaml --replicas 4 --metric queue_depth=120
   pitot serve -c pitot.yaml`,
 		SuggestionsMinimumDistance: 2,
 
@@ -126,6 +127,7 @@ Begin with "pitot demo": it needs no cluster and no Prometheus.`,
 		newDemo(env),
 		newCheck(env),
 		newQuery(env),
+		newExplain(env),
 		newVersion(env),
 	)
 	for _, cmd := range append(root.Commands(), root) {
