@@ -112,7 +112,7 @@ func (rd *Reader) All(ctx context.Context, r *rule.Rule, namespace string, selec
 		return Answer{}, err
 	}
 	if namespace == "" && r.EachNamespace() {
-		return Answer{}, &BadRequestError{Reason: "the rule asks for each namespace by itself: name one"}
+		return Answer{}, &BadRequestError{Reason: "the rule asks for each namespace by itself: name one (--namespace)"}
 	}
 	q, err := rd.ask(ctx, r, namespace, matchers)
 	if err != nil {

@@ -61,7 +61,7 @@ rules:
 		})
 	}
 	each, _ := set.External("each")
-	if _, err := reader.All(t.Context(), each, "", labels.Everything()); fmt.Sprint(err) != "the rule asks for each namespace by itself: name one" {
+	if _, err := reader.All(t.Context(), each, "", labels.Everything()); fmt.Sprint(err) != "the rule asks for each namespace by itself: name one (--namespace)" {
 		t.Errorf("in all namespaces: %v", err)
 	}
 }
