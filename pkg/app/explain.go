@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -85,7 +86,7 @@ func (o *explainOptions) run(env Env, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	seen, err := o.sync()
+	seen, err := o.sync(env)
 	if err != nil {
 		return err
 	}
@@ -114,19 +115,17 @@ func (o *explainOptions) run(env Env, now time.Time) error {
 
 // autoscaler reads the manifest and finds the one HPA that is meant.
 func (o *explainOptions) autoscaler(env Env) (*manifest.Autoscaler, error) {
-	if o.hpa == "" {
+	switch {
+	case o.hpa == "":
 		return nil, usageError("no manifest: use --hpa FILE")
+	case o.hpa == "-" && o.seen == "-":
+		return nil, usageError("--hpa and --seen cannot both be standard input")
 	}
-	var text io.Reader = env.Stdin
-	if o.hpa != "-" {
-		file, err := os.Open(o.hpa)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close()
-		text = file
+	text, err := readInput(env, o.hpa)
+	if err != nil {
+		return nil, err
 	}
-	found, err := manifest.Read(o.hpa, text)
+	found, err := manifest.Read(o.hpa, bytes.NewReader(text))
 	var problems manifest.Problems
 	if errors.As(err, &problems) {
 		return nil, &exitError{code: exitFound, err: err}
@@ -135,6 +134,14 @@ func (o *explainOptions) autoscaler(env Env) (*manifest.Autoscaler, error) {
 		return nil, err
 	}
 	return o.choose(found)
+}
+
+// readInput reads a file, or standard input for "-".
+func readInput(env Env, name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(env.Stdin)
+	}
+	return os.ReadFile(name)
 }
 
 func (o *explainOptions) choose(found []manifest.Autoscaler) (*manifest.Autoscaler, error) {
@@ -159,10 +166,10 @@ func (o *explainOptions) choose(found []manifest.Autoscaler) (*manifest.Autoscal
 }
 
 // sync is what the file and the flags say that the HPA sees.
-func (o *explainOptions) sync() (*explainedSync, error) {
+func (o *explainOptions) sync(env Env) (*explainedSync, error) {
 	seen := newExplainedSync()
 	if o.seen != "" {
-		text, err := os.ReadFile(o.seen)
+		text, err := readInput(env, o.seen)
 		if err != nil {
 			return nil, err
 		}

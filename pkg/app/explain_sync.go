@@ -84,6 +84,21 @@ func (s *explainedSync) read(text []byte) error {
 	if s.Metrics == nil {
 		s.Metrics = map[string]explainedMetric{}
 	}
+	return s.checkMemory()
+}
+
+// checkMemory refuses what no controller can remember.
+func (s *explainedSync) checkMemory() error {
+	for i, r := range s.Recommendations {
+		if r.Ago.Duration < 0 || r.Replicas < 0 {
+			return fmt.Errorf("recommendations[%d]: neither replicas nor ago can be negative", i)
+		}
+	}
+	for i, one := range s.Scalings {
+		if one.Ago.Duration < 0 || one.Change == 0 || one.Change > mostPods || one.Change < -mostPods {
+			return fmt.Errorf("scalings[%d]: use a change of up to %d, below zero for scaling down, and when that was, as in ago: 90s", i, mostPods)
+		}
+	}
 	return nil
 }
 
@@ -286,10 +301,16 @@ func (s *explainedSync) samples(m *hpa.Metric, given explainedMetric, pods []hpa
 	return reading, nil
 }
 
+// exponent finds those that the library would compute digit by digit, for minutes.
+var exponent = regexp.MustCompile(`[eE][+-]?[0-9]{4,}`)
+
 // milliOf reads a value in the unit of the target.
 func milliOf(text string, target hpa.Target) (int64, error) {
 	if target.Type == hpa.Utilization {
 		text = strings.TrimSuffix(text, "%")
+	}
+	if exponent.MatchString(text) {
+		return 0, fmt.Errorf("%s has an exponent that no amount needs", text)
 	}
 	value, err := resource.ParseQuantity(text)
 	if err != nil {
