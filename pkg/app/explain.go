@@ -53,11 +53,12 @@ have no memory, as after its restart. A file says otherwise with --seen:
   at: 2026-11-02T12:00:00Z           # of the sync; now
   replicas: 3
   pods:                              # all that the selector finds
-  - {name: web-1}                    # phase: Running, ready: true, age: 1h
-  - {name: web-2, ready: false, age: 20s}
-  - {name: web-3, phase: Pending}
+  - {name: web-1}                    # Running, ready, an hour old
+  - {name: web-2, age: 40s, readyFor: 10s}
+  - {name: web-3, phase: Pending, age: 5s}
+  - {name: web-4, ready: false, terminating: true}
   metrics:
-    cpu: {web-1: 90, web-2: 20}      # web-3 has no sample
+    cpu: {web-1: 90, web-2: 20}      # the others have no sample
     queue_depth: 120                 # one value: that of every pod, or the whole
   window: 15s                        # of CPU samples
   recommendations:                   # of earlier syncs, before windows and limits
@@ -75,6 +76,7 @@ have no memory, as after its restart. A file says otherwise with --seen:
 	flags.StringVar(&o.name, "name", "", "which HPA, if the manifest has several: NAME or NAMESPACE/NAME")
 	flags.StringVar(&o.seen, "seen", "", "file with what the HPA sees and remembers; flags precede it")
 	flags.Int32Var(&o.replicas, "replicas", -1, "replicas that the target has")
+	flags.Lookup("replicas").DefValue = "0" // Help shows no default: there is none.
 	flags.StringArrayVar(&o.metrics, "metric", nil, "NAME=VALUE of a metric; repeat it for several")
 	o.output = outputFlag(flags)
 	cmd.RunE = func(*cobra.Command, []string) error { return o.run(env, time.Now().UTC()) }
