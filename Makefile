@@ -45,10 +45,12 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	$$(hack/testbin.sh tools)/golangci-lint run ./...
 	cd test/e2e && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/conformance && GOFLAGS=-trimpath $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
+	cd test/conformance/manifests && GOFLAGS=-trimpath $$(../../../hack/testbin.sh tools)/golangci-lint run --config ../../../.golangci.yml ./...
 	shellcheck .ci/run hack/*.sh
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
 	cd test/conformance && go mod tidy -diff
+	cd test/conformance/manifests && go mod tidy -diff
 	cd test/conformance && for mod in versions/*.mod; do go mod tidy -modfile $$mod -diff || exit 1; done
 
 .PHONY: integration
@@ -64,6 +66,7 @@ e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Pytho
 
 # The flags of hack/testbin.sh, so that Kubernetes is compiled once.
 CONFORMANCE = cd test/conformance && go test -trimpath -count=1 -timeout 60m
+MANIFESTS = cd test/conformance/manifests && go test -trimpath -count=1
 
 .PHONY: conformance
 conformance: ## pkg/hpa beside the real HPA controller: two million syncs, deliberate errors, older versions
@@ -71,13 +74,15 @@ conformance: ## pkg/hpa beside the real HPA controller: two million syncs, delib
 	for version in test/conformance/versions/*.mod; do \
 		(export GOFLAGS=-modfile=versions/$${version##*/} && $(CONFORMANCE) -v -steps 200000 -docs ../../docs/conformance.md .); \
 	done
+	$(MANIFESTS) -v .
 
 .PHONY: conformance-quick
 conformance-quick: ## The same over a hundred thousand syncs
 	$(CONFORMANCE) .
+	$(MANIFESTS) .
 
 .PHONY: test-long
-test-long: test fuzz mutants ## Everything, and what takes longer: fuzzing, a million reads under faults, mutants
+test-long: test fuzz mutants conformance ## Everything, and what takes longer: fuzzing, a million reads under faults, mutants
 	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
 
 .PHONY: fuzz
