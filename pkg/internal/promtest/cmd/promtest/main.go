@@ -1,4 +1,4 @@
-// Promtest plays many Prometheus servers that fail on command, for tests in
+// Command promtest plays many Prometheus servers that fail on command, for tests in
 // other modules. It prints its address and serves a promtest.Farm, on loopback
 // only, until it is told to stop:
 //
