@@ -11,7 +11,7 @@ import (
 // TestDocumentedStatementsAreTested finds the test or the transcript that each
 // row of docs/conformance.md names.
 func TestDocumentedStatementsAreTested(t *testing.T) {
-	tests := testNames(t, ".", "../../test/conformance")
+	tests := testNames(t, ".", "../../test/conformance", "../../test/conformance/manifests")
 	rows := 0
 	for line := range strings.Lines(read(t, "../../docs/conformance.md")) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")

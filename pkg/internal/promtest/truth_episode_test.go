@@ -103,8 +103,10 @@ func newEpisode(t *testing.T, seed uint64) *episode {
 		Backends: map[string]snapshot.Backend{"main": snapshot.Backend{Querier: client}.Default()},
 		Interval: time.Duration(5+mix(seed, "interval")%11) * time.Second,
 		Linger:   time.Duration(20+mix(seed, "linger")%100) * time.Second,
-		Jitter: func(d time.Duration) time.Duration {
-			return d - time.Duration(chance(seed, "jitter", time.Now().UnixNano())*float64(d)/20)
+		// Of each key its own, so that no two are ever asked at one instant: which of
+		// them were first would be the scheduler's choice.
+		Jitter: func(key snapshot.Key, d time.Duration) time.Duration {
+			return d - time.Duration(chance(seed, "jitter", key, time.Now().UnixNano())*float64(d)/20)
 		},
 		Concurrency: []int64{4, 100}[mix(seed, "concurrency")%2],
 	}.Default()

@@ -32,9 +32,9 @@ type Options struct {
 	Concurrency int64
 	// MaxKeys bounds the keys alive. Default 10000.
 	MaxKeys int
-	// Jitter shortens an Interval by chance, which spreads queries that began
+	// Jitter shortens a key's pause by chance, which spreads queries that began
 	// together. Default: by up to a twentieth. It is called concurrently.
-	Jitter func(time.Duration) time.Duration
+	Jitter func(Key, time.Duration) time.Duration
 	// Observe, if set, is told of every query when it ends. It is called
 	// concurrently.
 	Observe func(Observation)
@@ -248,26 +248,30 @@ func (s *Store) keepFresh(e *entry) {
 			return
 		}
 		started := time.Now()
-		pause := s.opts.Jitter(s.opts.Interval)
+		pause := s.opts.Jitter(e.key, s.opts.Interval)
 		if err := s.refresh(e, backend); err != nil {
-			pause = min(pause, s.retryIn(err, started))
+			pause = min(pause, s.retryIn(e.key, err, started))
 		}
-		timer.Reset(time.Until(started.Add(pause)))
+		timer.Reset(max(time.Until(started.Add(pause)), s.rest(e.key)))
 	}
 }
 
+// rest is a short time by chance. Without it, keys that have waited for the same
+// would ask at the same instant.
+func (s *Store) rest(key Key) time.Duration { return retryAfter - s.opts.Jitter(key, retryAfter) }
+
 // retryIn is the pause after a failed query. A backend that recovers is asked
-// when its windows are full again.
-func (s *Store) retryIn(err error, started time.Time) time.Duration {
+// when its windows are full again, not by all keys at one instant.
+func (s *Store) retryIn(key Key, err error, started time.Time) time.Duration {
 	var recovering *RecoveringError
 	if errors.As(err, &recovering) {
-		return recovering.Until.Sub(started)
+		return recovering.Until.Sub(started) + s.rest(key)
 	}
-	return s.opts.Jitter(retryAfter)
+	return s.opts.Jitter(key, retryAfter)
 }
 
 // jitter is the default Jitter.
-func jitter(d time.Duration) time.Duration {
+func jitter(_ Key, d time.Duration) time.Duration {
 	return d - rand.N(d/20+1)
 }
 

@@ -386,7 +386,7 @@ func BenchmarkReadFromMemory(b *testing.B) {
 }
 
 func TestTheIntervalIsShortenedByJitter(t *testing.T) {
-	half := func(d time.Duration) time.Duration { return d / 2 }
+	half := func(_ Key, d time.Duration) time.Duration { return d / 2 }
 	inStore(t, Options{Interval: 10 * time.Second, Jitter: half}, func(t *testing.T, s *Store, b *fakeBackend) {
 		mustRead(t, s)
 		time.Sleep(time.Minute)
