@@ -57,7 +57,7 @@ var valuePath = []mutant{
 
 	// What proves zero.
 	{"reading/view.go", `agrees = agrees && l.Value == object.Namespace`, `agrees = agrees && l.Value != ""`},
-	{"reading/view.go", `agrees = agrees && l.Value == object.Name`, `agrees = agrees && l.Value != ""`},
+	{"reading/view.go", "case r.ObjectLabel:\n\t\t\t\tagrees = ", "case r.ObjectLabel:\n\t\t\t\t_ = "},
 	{"reading/view.go", `case v.ProofErr != nil:`, `case v.ProofErr != nil && len(v.Proof) > 0:`},
 	{"reading/view.go", `case !v.proved(r, one.Object):`, `case v.proved(r, one.Object):`},
 	{"../rule/load.go", `r.proof = r.ZeroWhen.Fresh(r.MaxSampleAge)`, `r.proof = r.ZeroWhen`},
