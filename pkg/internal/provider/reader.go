@@ -163,10 +163,10 @@ func (rd *Reader) everything(q *question, namespace string) ([]reading.Reading, 
 
 // A question is a rule narrowed by a selector, with the answer to its query.
 type question struct {
-	rule   *rule.Rule
-	expr   *promexpr.Expr
-	filter []*promlabels.Matcher // on the labels of the result
-	snap   *snapshot.Snapshot    // nil until it is asked
+	rule *rule.Rule
+	expr *promexpr.Expr
+	snap *snapshot.Snapshot // nil until it is asked
+	view reading.View       // how the answer is read: at one time, for all of its objects
 }
 
 // pose narrows a rule by the reader's namespace and a metric's selector.
@@ -175,7 +175,7 @@ func pose(r *rule.Rule, namespace string, selector []*promlabels.Matcher) (*ques
 	if err != nil {
 		return nil, &BadRequestError{Reason: err.Error()}
 	}
-	return &question{rule: r, expr: expr, filter: filter}, nil
+	return &question{rule: r, expr: expr, view: reading.View{Filter: filter}}, nil
 }
 
 // key is what the question asks of which backend. Whoever wants an answer to be
@@ -197,6 +197,8 @@ func (rd *Reader) ask(ctx context.Context, r *rule.Rule, namespace string, selec
 	if err != nil {
 		return nil, err
 	}
+	q.view.Elapsed = time.Since(q.snap.AskedAt)
+	q.view.Proof, q.view.ProofErr = q.snap.Proof.Vector.Samples, q.snap.Proof.Err
 	return q, nil
 }
 
@@ -207,16 +209,6 @@ func (q *question) answer(readings ...reading.Reading) Answer {
 // groups are the samples of each object that the rule's result speaks of.
 func (q *question) groups() instant.Groups {
 	return q.snap.Group(reading.NamespaceLabel, q.label())
-}
-
-// view is how the question's answer is read.
-func (q *question) view() reading.View {
-	return reading.View{
-		Filter:   q.filter,
-		Elapsed:  time.Since(q.snap.AskedAt),
-		Proof:    q.snap.Proof.Vector.Samples,
-		ProofErr: q.snap.Proof.Err,
-	}
 }
 
 // label is the label of the result that names its objects.
@@ -234,26 +226,26 @@ func (q *question) label() string {
 // series are the items of an External rule that a namespace sees, at least one.
 func (q *question) series(namespace string) []reading.Reading {
 	if q.rule.Scope == rule.ScopeCluster || q.rule.EachNamespace() {
-		return reading.Series(q.rule, q.snap.Vector.Samples, q.view(), namespace)
+		return reading.Series(q.rule, q.snap.Vector.Samples, q.view, namespace)
 	}
-	return reading.Series(q.rule, q.groups()[instant.Object{Namespace: namespace, Name: namespace}], q.view(), namespace)
+	return reading.Series(q.rule, q.groups()[instant.Object{Namespace: namespace, Name: namespace}], q.view, namespace)
 }
 
 // read reads one object of a rule of any shape.
 func (rd *Reader) read(q *question, object instant.Object) (reading.Reading, error) {
 	switch {
 	case q.rule.Type == rule.TypePods:
-		return reading.Pod(q.rule, q.groups(), q.view(), object), nil
+		return reading.Pod(q.rule, q.groups(), q.view, object), nil
 	case q.rule.Type == rule.TypeExternal:
 		return reading.Total(q.rule, q.series(object.Name), object.Name), nil
 	case q.rule.ObjectLabel != "":
-		return reading.Labelled(q.rule, q.groups(), q.view(), object), nil
+		return reading.Labelled(q.rule, q.groups(), q.view, object), nil
 	default:
 		if err := rd.Pods.Knows(q.rule.Of.Group, q.rule.Of.Resource); err != nil {
 			return reading.Reading{}, &NotReadyError{Err: err}
 		}
 		workload := pods.Workload{Group: q.rule.Of.Group, Resource: q.rule.Of.Resource, Name: object.Name}
-		return reading.Workload(q.rule, q.groups(), q.view(), object, rd.members(q, object.Namespace, workload)), nil
+		return reading.Workload(q.rule, q.groups(), q.view, object, rd.members(q, object.Namespace, workload)), nil
 	}
 }
 
