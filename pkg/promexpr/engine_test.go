@@ -15,10 +15,19 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 )
 
+// seeds adds each expression with four sets of data.
+func seeds(f *testing.F, texts ...string) {
+	for seed, text := range texts {
+		for i := range 4 {
+			f.Add(text, uint64(seed)<<8|uint64(i)*0x9e3779b97f4a7c15)
+		}
+	}
+}
+
 // FuzzLabelsAgainstEngine holds Labels against the real engine: whatever the
 // data, no result has a label outside the set.
 func FuzzLabelsAgainstEngine(f *testing.F) {
-	for seed, text := range []string{
+	seeds(f,
 		`x`,
 		`x{pod=""} or y{job=""}`,
 		`sum by (namespace, pod) (rate(x[5m]))`,
@@ -58,11 +67,7 @@ func FuzzLabelsAgainstEngine(f *testing.F) {
 		`sort_desc(round(x, 5))`,
 		`predict_linear(x[5m], 60)`,
 		`quantile by (__name__) (0.5, x)`,
-	} {
-		for i := range 4 {
-			f.Add(text, uint64(seed)<<8|uint64(i)*0x9e3779b97f4a7c15)
-		}
-	}
+	)
 	f.Fuzz(func(t *testing.T, text string, seed uint64) {
 		e, err := promexpr.Parse(text)
 		if err != nil || e.Window() > time.Hour {
@@ -92,7 +97,7 @@ func FuzzLabelsAgainstEngine(f *testing.F) {
 // every result that is computed from samples alone belongs a time, and no time
 // is later than the evaluation.
 func FuzzSampleTimesAgainstEngine(f *testing.F) {
-	for seed, text := range []string{
+	seeds(f,
 		`x`,
 		`sum by (namespace, pod) (x)`,
 		`sum by (namespace, pod) (rate(x[5m]))`,
@@ -116,11 +121,7 @@ func FuzzSampleTimesAgainstEngine(f *testing.F) {
 		`x / scalar(sum(y))`,
 		`sum by (pod) (x) or vector(0)`,
 		`absent(z)`,
-	} {
-		for i := range 4 {
-			f.Add(text, uint64(seed)<<8|uint64(i)*0x9e3779b97f4a7c15)
-		}
-	}
+	)
 	f.Fuzz(func(t *testing.T, text string, seed uint64) {
 		e, err := promexpr.Parse(text)
 		if err != nil || e.Window() > 5*time.Minute {
@@ -161,7 +162,7 @@ func FuzzSampleTimesAgainstEngine(f *testing.F) {
 // FuzzWithMatchersSeesNothingElse holds that an expression with a matcher in each
 // selector answers as if the data had no other series.
 func FuzzWithMatchersSeesNothingElse(f *testing.F) {
-	for seed, text := range []string{
+	seeds(f,
 		`x`,
 		`sum(x)`,
 		`sum(rate(x[5m])) or vector(1)`,
@@ -180,11 +181,7 @@ func FuzzWithMatchersSeesNothingElse(f *testing.F) {
 		`sum(x @ end()) - sum(x offset 2m)`,
 		`topk(1, x) + ignoring (namespace) group_left () max(y)`,
 		`{"x", namespace!="a"}`,
-	} {
-		for i := range 4 {
-			f.Add(text, uint64(seed)<<8|uint64(i)*0x9e3779b97f4a7c15)
-		}
-	}
+	)
 	f.Fuzz(func(t *testing.T, text string, seed uint64) {
 		e, err := promexpr.Parse(text)
 		if err != nil || e.Window() > time.Hour {
