@@ -6,6 +6,8 @@
 //	http://127.0.0.1:9199
 //	$ curl -X PUT --data '[{"labels": {"__name__": "load"}, "value": 20}]' http://127.0.0.1:9199/main/series
 //	$ curl -X PUT --data '{"kind": "hang"}' http://127.0.0.1:9199/main/fault
+//
+// The kinds of faults are those of package promtest.
 package main
 
 import (
