@@ -20,24 +20,30 @@ const module = "github.com/pitot-autoscaling/pitot/"
 var layers = map[string]int{
 	"pkg/hpa":              0, // standard library only
 	"pkg/promexpr":         0,
+	"pkg/trace":            0,
 	"pkg/internal/instant": 0,
 	"pkg/internal/mirror":  0,
 
+	"pkg/workload":         1,
 	"pkg/rule":             1,
 	"pkg/manifest":         1,
 	"pkg/internal/promapi": 1,
 	"pkg/internal/promdb":  1,
 	"pkg/internal/pods":    1,
 
+	"pkg/workload/exact":    2,
+	"pkg/sim":               2,
 	"pkg/internal/reading":  2,
 	"pkg/internal/snapshot": 2,
 	"pkg/internal/promtest": 2, // tests import it: a Prometheus that fails
 
 	"pkg/internal/promtest/cmd/promtest": 3, // the same as a program, for tests of other modules
 
+	"pkg/scenario":          3,
 	"pkg/internal/provider": 3,
 	"pkg/internal/demand":   3,
 
+	"pkg/report":          4,
 	"pkg/internal/server": 4,
 
 	"pkg/app": 5,
@@ -61,7 +67,7 @@ var only = []struct {
 	{"k8s.io/apiserver", []string{"pkg/internal/server"}, "the generic API server"},
 	{"sigs.k8s.io/custom-metrics-apiserver/pkg/cmd", nil, "its AdapterBase insists on a kubeconfig and fixes the group names"},
 	{"github.com/spf13/cobra", []string{"pkg/app"}, "commands live in app"},
-	{"go.yaml.in/yaml", []string{"pkg/rule", "pkg/manifest"}, "configuration is parsed in one place, and manifests in one: both point at lines"},
+	{"go.yaml.in/yaml", []string{"pkg/rule", "pkg/manifest", "pkg/scenario"}, "configuration, manifests and scenarios are parsed in one place each, and point at lines"},
 	{"k8s.io/api/autoscaling", []string{"pkg/manifest", "pkg/internal/demand"}, "net/http and 18 modules: everybody else speaks of HPAs in the words of pkg/hpa"},
 }
 

@@ -1,0 +1,2 @@
+// Package trace reads and writes recorded series.
+package trace
