@@ -26,6 +26,7 @@ import (
 	"io"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pitot-autoscaling/pitot/pkg/hpa"
 )
@@ -41,6 +42,15 @@ type Autoscaler struct {
 	// Spec is what decides. Its Controller is hpa.DefaultController, as a
 	// manifest says nothing about that.
 	Spec hpa.Spec
+
+	// Sources say of each of Spec's metrics what only its reader needs to know.
+	Sources []Source
+}
+
+// A Source is where a metric comes from.
+type Source struct {
+	Object   Target                // the described object of an Object metric
+	Selector *metav1.LabelSelector // of the metric; nil is none
 }
 
 // A Target is the object whose replicas the autoscaler sets.
@@ -101,5 +111,6 @@ func (o *object) admit() (Autoscaler, Problems) {
 		Name:      in.Name,
 		Target:    Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: ref.Name},
 		Spec:      spec(&in.Spec),
+		Sources:   sourcesOf(&in.Spec),
 	}, nil
 }

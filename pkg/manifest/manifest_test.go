@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pitot-autoscaling/pitot/pkg/hpa"
 	"github.com/pitot-autoscaling/pitot/pkg/manifest"
@@ -55,6 +56,7 @@ func TestDefaults(t *testing.T) {
 			Metrics:     []hpa.Metric{cpu80},
 			Controller:  hpa.DefaultController(),
 		},
+		Sources: []manifest.Source{{}},
 	}
 	if diff := cmp.Diff(want, readOne(t, head)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -290,4 +292,23 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSourcesSayWhatIsRead(t *testing.T) {
+	got := readOne(t, head+`  metrics:
+  - type: Object
+    object:
+      metric: {name: queue_depth, selector: {matchLabels: {queue: emails}}}
+      describedObject: {apiVersion: v1, kind: Namespace, name: shop}
+      target: {type: Value, value: "60"}
+  - type: Resource
+    resource: {name: cpu, target: {type: Utilization, averageUtilization: 50}}
+`).Sources
+	want := []manifest.Source{
+		{Object: manifest.Target{APIVersion: "v1", Kind: "Namespace", Name: "shop"}, Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"queue": "emails"}}},
+		{},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
 }

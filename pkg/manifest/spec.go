@@ -21,6 +21,22 @@ func spec(in *autoscalingv2.HorizontalPodAutoscalerSpec) hpa.Spec {
 	return out
 }
 
+func sourcesOf(in *autoscalingv2.HorizontalPodAutoscalerSpec) []Source {
+	out := make([]Source, len(in.Metrics))
+	for i := range in.Metrics {
+		switch m := &in.Metrics[i]; m.Type {
+		case autoscalingv2.PodsMetricSourceType:
+			out[i].Selector = m.Pods.Metric.Selector
+		case autoscalingv2.ObjectMetricSourceType:
+			ref := m.Object.DescribedObject
+			out[i] = Source{Object: Target{APIVersion: ref.APIVersion, Kind: ref.Kind, Name: ref.Name}, Selector: m.Object.Metric.Selector}
+		case autoscalingv2.ExternalMetricSourceType:
+			out[i].Selector = m.External.Metric.Selector
+		}
+	}
+	return out
+}
+
 func metric(in *autoscalingv2.MetricSpec) hpa.Metric {
 	out := hpa.Metric{Type: hpa.MetricType(in.Type)}
 	switch in.Type {

@@ -46,6 +46,8 @@ type Pods interface {
 type Reader struct {
 	Store Store
 	Pods  Pods
+	// Now is the clock by which answers age. Default time.Now.
+	Now func() time.Time
 }
 
 // An Answer is what a rule reads, with where it comes from.
@@ -197,9 +199,16 @@ func (rd *Reader) ask(ctx context.Context, r *rule.Rule, namespace string, selec
 	if err != nil {
 		return nil, err
 	}
-	q.view.Elapsed = time.Since(q.snap.AskedAt)
+	q.view.Elapsed = rd.now().Sub(q.snap.AskedAt)
 	q.view.Proof, q.view.ProofErr = q.snap.Proof.Vector.Samples, q.snap.Proof.Err
 	return q, nil
+}
+
+func (rd *Reader) now() time.Time {
+	if rd.Now == nil {
+		return time.Now()
+	}
+	return rd.Now()
 }
 
 func (q *question) answer(readings ...reading.Reading) Answer {

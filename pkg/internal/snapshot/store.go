@@ -297,12 +297,7 @@ func (s *Store) refresh(e *entry, from *backend) error {
 	if s.ctx.Err() != nil {
 		return ErrClosed
 	}
-	if _, denied := errors.AsType[*deniedError](err); !denied {
-		full := later(answer.fullAt, from.health.note(asked, err, 2*from.ScrapeInterval).fullAt(e.key.Window, from.ScrapeInterval))
-		if err == nil && asked.Before(full) {
-			err = &RecoveringError{Window: e.key.Window, Until: full}
-		}
-	}
+	err = from.judge(e.key, asked, answer, err)
 	if err == nil && e.latest.Load().repeats(asked, answer.vector) {
 		err = errRepeated
 	}
@@ -310,6 +305,19 @@ func (s *Store) refresh(e *entry, from *backend) error {
 		Key: e.key, Err: err, Failing: e.failing(), Elapsed: time.Since(asked), Series: len(answer.vector.Samples),
 	})
 	e.publish(asked, answer, err)
+	return err
+}
+
+// judge notes what a query showed of the backend's health. An answer over a window
+// that the backend has not seen in full becomes an error.
+func (b *backend) judge(key Key, asked time.Time, answer reply, err error) error {
+	if _, denied := errors.AsType[*deniedError](err); denied {
+		return err
+	}
+	full := later(answer.fullAt, b.health.note(asked, err, 2*b.ScrapeInterval).fullAt(key.Window, b.ScrapeInterval))
+	if err == nil && asked.Before(full) {
+		return &RecoveringError{Window: key.Window, Until: full}
+	}
 	return err
 }
 

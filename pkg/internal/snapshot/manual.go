@@ -1,0 +1,99 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A Manual is a Store without goroutines and without a clock: the caller tells
+// the time, and the queries that are due run until they have ended. It is for
+// simulations, which have all of a Store's rules and no time to wait. Its backends
+// answer at once; it has no breaker and asks for no coverage, since it sees them
+// from their beginning. It is not safe for concurrent use.
+type Manual struct {
+	opts     Options
+	backends map[string]*backend
+	entries  map[Key]*manualEntry
+	order    []*manualEntry // as they were first read: queries run in this order
+	now      time.Time
+}
+
+// A manualEntry is a key that is alive.
+type manualEntry struct {
+	key    Key
+	latest *outcome
+	due    time.Time // of the next query
+	read   time.Time
+}
+
+// NewManual returns an empty Manual. Of the options, FirstWait, Concurrency and
+// Observe mean nothing to it, and Jitter is none by default.
+func NewManual(opts Options) *Manual {
+	if opts.Jitter == nil {
+		opts.Jitter = func(_ Key, d time.Duration) time.Duration { return d }
+	}
+	m := &Manual{opts: opts.Default(), backends: map[string]*backend{}, entries: map[Key]*manualEntry{}}
+	for name, b := range m.opts.Backends {
+		m.backends[name] = newBackend(nil, b.Default(), 1)
+	}
+	return m
+}
+
+// Advance tells the time, which never goes back, and asks what is due by then.
+func (m *Manual) Advance(ctx context.Context, now time.Time) {
+	m.now = now
+	alive := m.order[:0]
+	for _, e := range m.order {
+		if now.Sub(e.read) > m.opts.Linger {
+			delete(m.entries, e.key)
+			continue
+		}
+		alive = append(alive, e)
+		if !now.Before(e.due) {
+			m.refresh(ctx, e)
+		}
+	}
+	clear(m.order[len(alive):])
+	m.order = alive
+}
+
+// Read returns the key's Snapshot as of the last Advance. The errors are those of
+// Store.Read, without those of waiting.
+func (m *Manual) Read(ctx context.Context, key Key) (*Snapshot, error) {
+	e, ok := m.entries[key]
+	if !ok {
+		switch {
+		case m.backends[key.Backend] == nil:
+			return nil, &UnknownBackendError{Backend: key.Backend}
+		case len(m.entries) >= m.opts.MaxKeys:
+			return nil, ErrTooManyKeys
+		}
+		e = &manualEntry{key: key}
+		m.entries[key] = e
+		m.order = append(m.order, e)
+		m.refresh(ctx, e)
+	}
+	e.read = m.now
+	return e.latest.serve(key.Backend, m.now, m.opts.MaxAge)
+}
+
+// refresh asks the backend once and judges the answer as a Store does.
+func (m *Manual) refresh(ctx context.Context, e *manualEntry) {
+	from := m.backends[e.key.Backend]
+	answer, err := from.all(ctx, e.key)
+	err = from.judge(e.key, m.now, answer, err)
+	if err == nil && e.latest.repeats(m.now, answer.vector) {
+		err = errRepeated
+	}
+	e.latest = e.latest.next(m.now, answer, err)
+	pause := m.opts.Jitter(e.key, m.opts.Interval)
+	recovering, isRecovering := errors.AsType[*RecoveringError](err)
+	switch {
+	case isRecovering:
+		pause = min(pause, recovering.Until.Sub(m.now))
+	case err != nil:
+		pause = min(pause, m.opts.Jitter(e.key, retryAfter))
+	}
+	e.due = m.now.Add(pause)
+}
