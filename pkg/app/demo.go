@@ -42,6 +42,7 @@ const (
 type demoOptions struct {
 	config  *[]string
 	targets []string
+	hpa     string
 	port    int
 	every   time.Duration
 	length  time.Duration
@@ -55,19 +56,22 @@ func newDemo(env Env) *cobra.Command {
 		Short: "See Pitot work on this machine alone: no cluster, no Prometheus",
 		Long: `Demo runs Pitot's API server on loopback over an embedded PromQL engine that
 scrapes a small web shop with a changing load. It shows the signals as an HPA
-would read them, through the API, and prints curl lines that read the same.
+would read them, through the API, prints curl lines that read the same, and says
+what an HPA that has just started would decide on them, and why.
 
 With --target it scrapes your own application instead, which appears as one pod
 of default/target, and serves the rules of --config. If no rule fits what the
-page offers, the metric families found are listed and the exit code is 2.`,
+page offers, the metric families found are listed and the exit code is 2. With
+--hpa it decides on your own HPAs' metrics.`,
 		Example: `  pitot demo
   pitot demo --for 30s -o json
-  pitot demo --target http://localhost:8000/metrics --config pitot.yaml`,
+  pitot demo --target http://localhost:8000/metrics --config pitot.yaml --hpa hpa.yaml`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
 	o.config = configFlag(flags)
 	flags.StringArrayVar(&o.targets, "target", nil, "address of a /metrics page to scrape; repeat it for several pods")
+	flags.StringVar(&o.hpa, "hpa", "", "manifest of HPAs whose decisions are shown; default: that of the demo's shop")
 	flags.IntVar(&o.port, "port", 0, "port of the API server; 0 picks a free one")
 	flags.DurationVar(&o.every, "every", time.Second, "time between two scrapes, queries and lines shown")
 	flags.DurationVar(&o.length, "for", 0, "end after this time; 0 runs until interrupted")
@@ -111,6 +115,10 @@ func (o *demoOptions) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
+	autoscalers, err := o.autoscalers(env, scene)
+	if err != nil {
+		return err
+	}
 	db := promdb.New(promdb.Options{})
 	scraper, err := promdb.NewScraper(db, promdb.ScrapeOptions{Interval: o.every}, scene.targets...)
 	if err != nil {
@@ -133,7 +141,7 @@ func (o *demoOptions) run(ctx context.Context, env Env) error {
 	group.Go(func() error { return api.Run(ctx) })
 	group.Go(func() error {
 		defer stop()
-		return o.show(ctx, env, api, set, scene)
+		return o.show(ctx, env, api, set, scene, autoscalers)
 	})
 	return group.Wait()
 }
@@ -146,10 +154,28 @@ func (o *demoOptions) rules(env Env) (*rule.Set, error) {
 	return rule.Load(rule.File{Name: "demo.yaml", Text: demoConfig})
 }
 
+// autoscalers are the HPAs of --hpa, or the shop's; none for the user's own
+// application without one.
+func (o *demoOptions) autoscalers(env Env, scene scene) ([]*demoHPA, error) {
+	switch {
+	case o.hpa != "":
+		text, err := readInput(env, o.hpa)
+		if err != nil {
+			return nil, err
+		}
+		return readDemoHPAs(o.hpa, text, scene.namespace, scene.names)
+	case len(o.targets) == 0 && len(*o.config) == 0:
+		return readDemoHPAs("demo_hpa.yaml", demoAutoscaler, scene.namespace, scene.names)
+	default:
+		return nil, nil
+	}
+}
+
 // A scene is what the demo scrapes and which pods that is.
 type scene struct {
 	namespace string
 	targets   []promdb.Target
+	names     []string // of the pods
 	pods      provider.Pods
 }
 
@@ -170,6 +196,7 @@ func (o *demoOptions) scene(ctx context.Context, group *errgroup.Group) (scene, 
 	return scene{
 		namespace: shopNamespace,
 		targets:   shop.targets(),
+		names:     names,
 		pods:      demoPods(shopNamespace, shopWorkload, names),
 	}, nil
 }
@@ -182,7 +209,7 @@ func targetScene(urls []string) scene {
 		names = append(names, name)
 		s.targets = append(s.targets, promdb.Target{URL: url, Labels: labels.FromStrings("namespace", targetNamespace, "pod", name)})
 	}
-	s.pods = demoPods(targetNamespace, targetName, names)
+	s.names, s.pods = names, demoPods(targetNamespace, targetName, names)
 	return s
 }
 
@@ -297,7 +324,7 @@ func (o *demoOptions) serve(set *rule.Set, store *snapshot.Store, index provider
 }
 
 // show prints the curl lines and then the signals, until ctx is done.
-func (o *demoOptions) show(ctx context.Context, env Env, api *server.Server, set *rule.Set, scene scene) error {
+func (o *demoOptions) show(ctx context.Context, env Env, api *server.Server, set *rule.Set, scene scene, autoscalers []*demoHPA) error {
 	select {
 	case <-api.Ready():
 	case <-ctx.Done():
@@ -323,7 +350,11 @@ func (o *demoOptions) show(ctx context.Context, env Env, api *server.Server, set
 	ticker := time.NewTicker(o.every)
 	defer ticker.Stop()
 	for {
-		if err := display.refresh(time.Now(), reader.readAll(ctx, signals)); err != nil {
+		decisions, err := decideAll(ctx, autoscalers, reader, time.Now())
+		if err != nil {
+			return err
+		}
+		if err := display.refresh(time.Now(), reader.readAll(ctx, signals), decisions); err != nil {
 			return err
 		}
 		select {
@@ -332,6 +363,18 @@ func (o *demoOptions) show(ctx context.Context, env Env, api *server.Server, set
 		case <-ticker.C:
 		}
 	}
+}
+
+func decideAll(ctx context.Context, autoscalers []*demoHPA, reader *apiReader, now time.Time) ([]demoDecision, error) {
+	var decisions []demoDecision
+	for _, h := range autoscalers {
+		decision, err := h.decide(ctx, reader, now)
+		if err != nil {
+			return nil, err
+		}
+		decisions = append(decisions, decision)
+	}
+	return decisions, nil
 }
 
 // warmUp waits until every signal has a value, but not for long: rates need two

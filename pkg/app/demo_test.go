@@ -128,7 +128,7 @@ func TestATableOnATerminalIsRedrawnInPlace(t *testing.T) {
 		{Metric: "p95", Error: `metric "p95": no observation in the window`},
 	}
 	for range 2 {
-		if err := d.refresh(at, readings); err != nil {
+		if err := d.refresh(at, readings, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -183,18 +183,19 @@ func (d *display) begin(url, ca string, signals []demoSignal) {
 	fmt.Fprintln(w)
 }
 
-func (d *display) refresh(now time.Time, readings []demoReading) error {
+func (d *display) refresh(now time.Time, readings []demoReading, decisions []demoDecision) error {
 	if d.output == formatJSON {
 		return writeJSON(d.env.Stdout, struct {
-			Time     time.Time     `json:"time"`
-			Readings []demoReading `json:"readings"`
-		}{now.UTC().Truncate(time.Millisecond), readings})
+			Time      time.Time      `json:"time"`
+			Readings  []demoReading  `json:"readings"`
+			Decisions []demoDecision `json:"decisions,omitempty"`
+		}{now.UTC().Truncate(time.Millisecond), readings, decisions})
 	}
 	var text strings.Builder
 	if d.env.Terminal && d.drawn > 0 {
 		fmt.Fprintf(&text, "\x1b[%dA\x1b[J", d.drawn) // up, and erase below
 	}
-	table := drawTable(now, readings, d.env.Terminal)
+	table := drawTable(now, readings, d.env.Terminal) + drawDecisions(decisions, d.env.Terminal)
 	text.WriteString(table)
 	d.drawn = strings.Count(table, "\n")
 	_, err := io.WriteString(d.env.Stdout, text.String())
@@ -222,5 +223,23 @@ func drawTable(now time.Time, readings []demoReading, terminal bool) string {
 	}
 	_ = table.Flush() // a strings.Builder takes everything
 	text.WriteString("\n")
+	return text.String()
+}
+
+// widestSentence keeps a sentence from wrapping.
+const widestSentence = 78
+
+func drawDecisions(decisions []demoDecision, terminal bool) string {
+	var text strings.Builder
+	for _, decision := range decisions {
+		fmt.Fprintf(&text, "HPA %s would set %d replicas:\n", decision.Name, decision.To)
+		for _, sentence := range decision.Sentences {
+			if runes := []rune(sentence); terminal && len(runes) > widestSentence {
+				sentence = string(runes[:widestSentence-1]) + "…"
+			}
+			fmt.Fprintf(&text, "  %s\n", sentence)
+		}
+		text.WriteString("\n")
+	}
 	return text.String()
 }
