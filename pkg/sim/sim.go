@@ -30,6 +30,11 @@ type Config struct {
 	Seed   uint64
 	Begin  time.Time // the virtual time of the demand's beginning
 	Demand workload.Demand
+	// LeadIn is how long the demand's first rate has arrived before the beginning,
+	// so that queues, windows and counters are those of a service at work. In it
+	// nothing is decided, told or counted, but its latencies take part in those of
+	// the Summary. 0 is none: the first syncs then find no metrics.
+	LeadIn time.Duration
 
 	// Spec is the HPA; nil is none, and the replicas stay as they are.
 	Spec *hpa.Spec
@@ -39,7 +44,8 @@ type Config struct {
 	Pods    Pods
 	Cluster Cluster
 
-	// Fleet serves and Pipeline observes; both belong to this run alone.
+	// Fleet serves and Pipeline observes; both belong to this run alone. The first
+	// quantile of the Fleet's Steps is that of the Objective, or 0.95 without one.
 	Fleet    workload.Fleet
 	Pipeline Pipeline // may be nil without Pods, Object and External metrics
 
@@ -51,7 +57,7 @@ type Config struct {
 	Need      func(rate float64) int
 	Price     float64 // of a replica for an hour, 0 is none
 
-	Step   time.Duration // of the fleet, 1s by default
+	Step   time.Duration // of the fleet, 1s by default and at most
 	Report time.Duration // between two Ticks, the Cluster's SyncPeriod by default
 	// Trails makes the decisions of Syncs carry how they came about.
 	Trails bool
@@ -94,13 +100,38 @@ type Pipeline interface {
 	// Read answers for metrics of type Pods, Object and External at a sync, as the
 	// metrics APIs do. The result has an entry for each metric; of other types it is
 	// ignored. The samples of a Pods metric are in the order of pods.
+	//
+	// Pods are all pods that exist, in rising order. The result is valid until the
+	// next call.
 	Read(at time.Time, metrics []hpa.Metric, pods []int) []hpa.Reading
+}
+
+// A Checker is a Pipeline that knows beforehand which metrics it has. Run asks it
+// about the metrics of the HPA and of its Edits, and refuses what it refuses.
+type Checker interface {
+	Check(metrics []hpa.Metric) error
+}
+
+// A Witness is a Pipeline that also knows the signals as they are.
+type Witness interface {
+	// True appends to into, for each metric, its signal since the last call without
+	// scrapes and windows, in the metric's unit: of a Pods metric the mean of the
+	// pods, of Object and External metrics the whole; NaN where there is none. The
+	// fleet was last lapped at the last call.
+	True(at time.Time, scene Scene, metrics []hpa.Metric, into []float64) []float64
+}
+
+// An OpenLoop is a Pipeline whose metrics are as recorded, whatever the replicas.
+type OpenLoop interface {
+	OpenLoop()
 }
 
 // A Scene is what a Pipeline can see.
 type Scene struct {
 	Pods  []ScenePod // those that answer scrapes, in order of their ids; valid during the call
 	Fleet workload.Fleet
+	// Version changes whenever Pods does. It is never zero.
+	Version int
 	// Outage is set while Prometheus is down: nothing is scraped or answered.
 	Outage bool
 }
