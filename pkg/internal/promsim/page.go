@@ -39,6 +39,9 @@ type Series struct {
 	Name   string
 	Of     Source
 	Labels map[string]string // besides namespace and pod
+	// Buckets are the upper bounds of a histogram, without +Inf; they are among
+	// Options.Bounds.
+	Buckets []float64
 }
 
 // sight is what a page can show.
@@ -51,7 +54,7 @@ type sight struct {
 type pageSeries struct {
 	Series
 	labels labels.Labels
-	bounds []float64
+	counts []int // of each bucket, its place among the counts of the fleet
 }
 
 // pages tells apart what pods and what the exporter of the queue shows.
@@ -77,15 +80,23 @@ func newPageSeries(s Series, bounds []float64) (pageSeries, error) {
 		return pageSeries{}, fmt.Errorf("exposes: %q is no name of a metric", s.Name)
 	case !slices.Contains(Sources, s.Of):
 		return pageSeries{}, fmt.Errorf("exposes: %s: there is no %q to expose; there is %s", s.Name, s.Of, joined(Sources))
-	case s.Of == Latency && len(bounds) == 0:
+	case s.Of == Latency && len(s.Buckets) == 0:
 		return pageSeries{}, fmt.Errorf("exposes: %s: a histogram needs buckets", s.Name)
+	}
+	var counts []int
+	for _, bound := range s.Buckets {
+		i := slices.Index(bounds, bound)
+		if i < 0 {
+			return pageSeries{}, fmt.Errorf("exposes: %s: the fleet does not count up to %g", s.Name, bound)
+		}
+		counts = append(counts, i)
 	}
 	for _, reserved := range []string{"namespace", "pod", model.BucketLabel, model.MetricNameLabel} {
 		if _, taken := s.Labels[reserved]; taken {
 			return pageSeries{}, fmt.Errorf("exposes: %s: the label %s is not the application's to set", s.Name, reserved)
 		}
 	}
-	return pageSeries{Series: s, labels: labels.FromMap(s.Labels), bounds: bounds}, nil
+	return pageSeries{Series: s, labels: labels.FromMap(s.Labels), counts: append(counts, len(bounds))}, nil
 }
 
 func joined(sources []Source) string {
@@ -110,7 +121,7 @@ func (s *pageSeries) lines(namespace, pod string) []labels.Labels {
 		return []labels.Labels{line("")}
 	}
 	var lines []labels.Labels
-	for _, bound := range s.bounds {
+	for _, bound := range s.Buckets {
 		lines = append(lines, line("_bucket", strconv.FormatFloat(bound, 'g', -1, 64)))
 	}
 	return append(lines, line("_bucket", "+Inf"), line("_sum"), line("_count"))
@@ -120,8 +131,8 @@ func (s *pageSeries) lines(namespace, pod string) []labels.Labels {
 func (s *pageSeries) samples(seen sight, add func(float64)) {
 	switch s.Of {
 	case Latency:
-		for _, count := range seen.pod.Buckets {
-			add(count)
+		for _, i := range s.counts {
+			add(seen.pod.Buckets[i])
 		}
 		add(seen.pod.Seconds)
 		add(seen.pod.Completed)

@@ -41,7 +41,7 @@ type Options struct {
 	Rules      *rule.Set
 	Autoscaler *manifest.Autoscaler // whose metrics are read, and whose target has the pods
 	Page       []Series             // of each pod, and of the queue's exporter
-	Bounds     []float64            // of the histograms, as in workload.Options
+	Bounds     []float64            // that the fleet counts up to, as in workload.Options
 
 	ScrapeInterval time.Duration
 	Refresh        time.Duration // between two queries of a rule

@@ -57,7 +57,7 @@ func newWorld(t *testing.T) *world {
 
 var shopPage = []promsim.Series{
 	{Name: "http_requests_total", Of: promsim.Completed, Labels: map[string]string{"handler": "/work"}},
-	{Name: "http_request_duration_highr_seconds", Of: promsim.Latency},
+	{Name: "http_request_duration_highr_seconds", Of: promsim.Latency, Buckets: []float64{0.1, 0.2}},
 	{Name: "queue_messages_ready", Of: promsim.Backlog, Labels: map[string]string{"queue": "emails"}},
 }
 
