@@ -1,0 +1,159 @@
+package workload
+
+import (
+	"math"
+
+	"gonum.org/v1/gonum/dsp/fourier"
+)
+
+// loops are the event loops of an Async server, each a processor that its requests
+// share. Package fleet keeps the requests that are outside; here their delay only
+// adds to the latency.
+type loops struct {
+	*law
+	fft      *fourier.FFT
+	delay    *law
+	count    int // per pod
+	balancer Balancer
+	alone    *fifo // the same work, first come first served
+	parts    map[float64]transform
+}
+
+func newLoops(s Server, fft *fourier.FFT) *loops {
+	l := &loops{law: newLaw(s.Service), fft: fft, count: s.Workers, balancer: s.Balancer, parts: map[float64]transform{}}
+	l.alone = newFIFO(l.law, fft, 1, 1)
+	if s.Delay.Mean > 0 {
+		l.delay = newLaw(s.Delay)
+	}
+	return l
+}
+
+func (l *loops) servers(int) int { return 1 }
+
+// arrivals are as regular as those of the pod where it has one loop; the kernel
+// picks one of several at random.
+func (l *loops) arrivals(pods int) float64 {
+	if l.balancer == RoundRobin {
+		return 1 - (1-1/float64(pods))/float64(l.count)
+	}
+	return 1
+}
+
+// crowding is the utilization at which a loop with random arrivals has as many
+// requests: what a good balancer saves is that others are there less often.
+func (l *loops) crowding(pods int, utilization float64) float64 {
+	if l.balancer != LeastRequests || pods == 1 {
+		return calmed(utilization, l.arrivals(pods), 1)
+	}
+	wait := erlangC(pods, utilization) * (1 + utilization/(1-utilization)/float64(pods))
+	alone := utilization / (1 - utilization)
+	wait += (alone - wait) * (1 - 1/float64(l.count))
+	return wait / (1 + wait)
+}
+
+func (l *loops) number(pods int, utilization float64) float64 {
+	return utilization / (1 - l.crowding(pods, utilization))
+}
+
+// latency of a request with work x has the mean x/(1-ρ) and the variance of
+// Yashkov (1983): 2/(1-ρ)² ∫₀ˣ (x-u)(1-W(u)) du, with W the waiting time of the
+// same work served first come first served. Between these moments and x, which is
+// the least, lies a gamma distribution; the mixture over x is the answer.
+func (l *loops) latency(pods int, utilization float64) *lattice {
+	rho := l.crowding(pods, utilization)
+	spread := l.sharing(rho)
+	room := l.reach/(1-rho)*2 + 8*l.seconds/(1-rho)
+	if l.delay != nil {
+		room += l.delay.reach
+	}
+	step := l.step(room)
+	mass := make([]float64, latticePoints)
+	for i := range works {
+		work := l.Quantile((float64(i) + 0.5) / works)
+		l.spread(mass, step, work, rho, spread.at(work))
+	}
+	sum := l.fft.Coefficients(nil, mass)
+	offset := 0.0
+	if l.delay != nil {
+		outside := l.outside(step)
+		for i := range sum {
+			sum[i] *= outside[i]
+		}
+		if l.delay.SCV <= 0 {
+			offset = l.delay.seconds
+		}
+	}
+	return latticeOf(l.fft, sum, step, offset)
+}
+
+// works is how many sizes of work stand for all.
+const works = 96
+
+// chances is how many quantiles stand for what others add to a latency.
+const chances = 32
+
+var normalQuantiles = func() (z [chances]float64) {
+	for i := range z {
+		z[i] = math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/chances-1)
+	}
+	return z
+}()
+
+// spread puts the latencies of one size of work on a lattice.
+func (l *loops) spread(mass []float64, step, work, rho, variance float64) {
+	add := func(x, weight float64) {
+		at := min(x/step, float64(len(mass)-2))
+		i := int(at)
+		mass[i+1] += weight * (at - float64(i))
+		mass[i] += weight * (1 - at + float64(i))
+	}
+	mean := work * rho / (1 - rho)
+	if mean <= 0 || variance <= 0 {
+		add(work/(1-rho), 1)
+		return
+	}
+	log := math.Log1p(variance / mean / mean)
+	mu, sigma := math.Log(mean)-log/2, math.Sqrt(log)
+	for _, z := range normalQuantiles {
+		add(work+math.Exp(mu+sigma*z), 1.0/chances)
+	}
+}
+
+// outside is the delay on a lattice.
+func (l *loops) outside(step float64) transform {
+	t := l.parts[step]
+	if t == nil {
+		within := l.delay.within
+		if l.delay.SCV <= 0 {
+			within = func(float64) float64 { return 1 } // it is the offset
+		}
+		t = transformOf(l.fft, step, within)
+		l.parts[step] = t
+	}
+	return t
+}
+
+// A sharing tells the variance of the latency by the size of the work.
+type sharing struct {
+	step     float64
+	variance []float64
+}
+
+func (l *loops) sharing(rho float64) sharing {
+	wait := l.alone.waiting(rho, rho, l.reach+14*l.alone.wait(rho))
+	s := sharing{step: wait.step, variance: make([]float64, len(wait.upTo))}
+	once, twice := 0.0, 0.0
+	for i := range s.variance {
+		s.variance[i] = 2 * twice / (1 - rho) / (1 - rho)
+		delayed := 1 - wait.upTo[i]
+		twice += s.step * (once + delayed*s.step/2)
+		once += delayed * s.step
+	}
+	return s
+}
+
+func (s sharing) at(work float64) float64 {
+	at := min(work/s.step, float64(len(s.variance)-2))
+	i := int(at)
+	return s.variance[i] + (at-float64(i))*(s.variance[i+1]-s.variance[i])
+}

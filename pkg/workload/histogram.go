@@ -1,0 +1,87 @@
+package workload
+
+import "math"
+
+// A histogram counts latencies in cells of 1 % width. Counts are real. It serves
+// what no row describes: overload and warm-up.
+type histogram struct {
+	cells       []float64
+	total       float64
+	first, last int // cells that may hold something
+}
+
+const (
+	shortest  = 1e-7 // seconds: what is shorter counts as this
+	cellWidth = 0.01 // in log(x)
+	cellCount = 4600 // up to 300 years, which is what a queue without workers may take
+)
+
+func newHistogram() histogram {
+	return histogram{cells: make([]float64, cellCount), first: cellCount - 1}
+}
+
+func cellOf(x float64) float64 {
+	if x <= shortest {
+		return 0
+	}
+	return min(math.Log(x/shortest)/cellWidth, cellCount-1)
+}
+
+// add counts requests of a shape, of which those beyond limit took limit. Those
+// between two levels are spread evenly.
+func (h *histogram) add(s *shape, weight, limit float64) {
+	low := cellOf(min(s[0], limit))
+	h.first = min(h.first, int(low))
+	for i := 1; i < levelCount; i++ {
+		high := max(low, cellOf(min(s[i], limit)))
+		h.spread(low, high, weight*(levels[i]-levels[i-1]))
+		low = high
+	}
+	h.spread(low, low, weight*(1-levels[levelCount-1]))
+	h.last = max(h.last, int(low))
+	h.total += weight
+}
+
+// put counts requests that took the same time.
+func (h *histogram) put(x, weight float64) {
+	at := cellOf(x)
+	h.spread(at, at, weight)
+	h.first, h.last = min(h.first, int(at)), max(h.last, int(at))
+	h.total += weight
+}
+
+func (h *histogram) spread(low, high, weight float64) {
+	first, last := int(low), int(high)
+	if first == last {
+		h.cells[first] += weight
+		return
+	}
+	each := weight / (high - low)
+	h.cells[first] += each * (float64(first+1) - low)
+	for i := first + 1; i < last; i++ {
+		h.cells[i] += each
+	}
+	h.cells[last] += each * (high - float64(last))
+}
+
+// within is the number of requests that took at most x.
+func (h *histogram) within(x float64) float64 {
+	at := cellOf(x)
+	sum := 0.0
+	for i := h.first; i <= h.last && float64(i) < at; i++ {
+		sum += h.cells[i] * min(1, at-float64(i))
+	}
+	return sum
+}
+
+// bounds are times between which all requests are.
+func (h *histogram) bounds() (low, high float64) {
+	return shortest * math.Exp(float64(h.first)*cellWidth), shortest * math.Exp(float64(h.last+1)*cellWidth)
+}
+
+func (h *histogram) reset() {
+	if h.total > 0 {
+		clear(h.cells[h.first : h.last+1])
+	}
+	h.total, h.first, h.last = 0, cellCount-1, 0
+}

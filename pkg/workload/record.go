@@ -1,0 +1,115 @@
+package workload
+
+import "math"
+
+// A mixture is requests of several shapes, a histogram of more, and some that
+// timed out.
+type mixture struct {
+	parts []part
+	rest  *histogram // may be nil
+	late  float64    // requests that took limit
+	limit float64    // seconds; what takes longer counts as this
+	total float64
+}
+
+// A part is so many requests of a shape.
+type part struct {
+	shape  *shape
+	weight float64
+}
+
+func (m *mixture) reset() { m.parts, m.late, m.total = m.parts[:0], 0, 0 }
+
+func (m *mixture) add(s *shape, weight float64) {
+	if weight > 0 {
+		m.parts = append(m.parts, part{s, weight})
+		m.total += weight
+	}
+}
+
+// quantile is that of all requests, NaN of none. It lies between those of the parts.
+func (m *mixture) quantile(p float64) float64 {
+	total := m.total + m.late
+	low, high := math.Inf(1), 0.0
+	at := levelOf(p)
+	for _, part := range m.parts {
+		q := min(part.shape.at(at), m.limit)
+		low, high = min(low, q), max(high, q)
+	}
+	if m.late > 0 {
+		low, high = min(low, m.limit), max(high, m.limit)
+	}
+	if m.rest != nil && m.rest.total > 0 {
+		total += m.rest.total
+		first, last := m.rest.bounds()
+		low, high = min(low, first), max(high, last)
+	}
+	if !(total > 0) || !(p >= 0 && p <= 1) {
+		return math.NaN()
+	}
+	return m.between(low, high, p*total)
+}
+
+// between finds the time within which so many requests ended, to one in a thousand.
+func (m *mixture) between(low, high, rank float64) float64 {
+	for range 100 {
+		if high-low <= 1e-3*high {
+			break
+		}
+		middle := (low + high) / 2
+		if high > 16*low {
+			middle = math.Sqrt(max(low, high*1e-6) * high)
+		}
+		if m.within(middle) < rank {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return (low + high) / 2
+}
+
+func (m *mixture) within(x float64) float64 {
+	if x >= m.limit {
+		return math.Inf(1) // all of them
+	}
+	sum := 0.0
+	if m.rest != nil && m.rest.total > 0 {
+		sum = m.rest.within(x)
+	}
+	for _, part := range m.parts {
+		sum += part.weight * part.shape.within(x)
+	}
+	return sum
+}
+
+// A record is the latencies of many requests: how many were of each row, and a
+// histogram of those of none.
+type record struct {
+	weight  func(*row) *float64 // the record's own field of a row
+	rows    []*row              // that have a weight
+	rest    histogram
+	mixture mixture
+}
+
+func newRecord(limit float64, weight func(*row) *float64) *record {
+	r := &record{weight: weight, rest: newHistogram()}
+	r.mixture.limit, r.mixture.rest = limit, &r.rest
+	return r
+}
+
+func (r *record) quantile(p float64) float64 {
+	r.mixture.reset()
+	for _, row := range r.rows {
+		r.mixture.add(&row.shape, *r.weight(row))
+	}
+	return r.mixture.quantile(p)
+}
+
+func (r *record) reset() {
+	for _, row := range r.rows {
+		*r.weight(row) = 0
+	}
+	r.rows = r.rows[:0]
+	r.rest.reset()
+}

@@ -1,0 +1,129 @@
+package workload
+
+import "math"
+
+// A table is a model at a number of pods, tabulated over utilization. Knots are
+// even in -log(1-utilization), so that each has the same share of what is left.
+// Latencies are computed when they are first asked for: a run visits few.
+type table struct {
+	model    model
+	pods     int
+	servers  float64
+	capacity float64 // requests per second of a station
+
+	utilization, number []float64 // by knot
+	rows                []*row    // by knot
+	book                *book
+}
+
+const (
+	knotWidth  = 0.1
+	knots      = 120 // up to a utilization of 1-6e-6
+	latencyEnd = 60  // the last knot whose latency is computed; later ones are scaled
+)
+
+func newTable(m model, pods int, service float64, b *book) *table {
+	servers := float64(m.servers(pods))
+	t := &table{
+		model: m, pods: pods, servers: servers, capacity: servers / service, book: b,
+		utilization: make([]float64, knots), number: make([]float64, knots), rows: make([]*row, knots),
+	}
+	for i := 1; i < knots; i++ {
+		t.utilization[i] = -math.Expm1(-float64(i) * knotWidth)
+		t.number[i] = max(t.number[i-1]*(1+1e-9), m.number(pods, t.utilization[i]))
+	}
+	return t
+}
+
+// A place is between the knots i and i+1, part of the way.
+type place struct {
+	knot int
+	part float64
+}
+
+// at is where a station has so many requests in the long run. It begins to look
+// at a hint, as loads change slowly.
+func (t *table) at(number float64, hint int) place {
+	for hint > 0 && t.number[hint] > number {
+		hint--
+	}
+	for hint < knots-2 && t.number[hint+1] < number {
+		hint++
+	}
+	low, high := t.number[hint], t.number[hint+1]
+	return place{hint, min(1, (number-low)/(high-low))}
+}
+
+// working is the utilization at which a station has so many requests.
+func (t *table) working(number float64, p place) float64 {
+	if number >= t.number[knots-1] {
+		return 1 - (1-t.utilization[knots-1])*t.number[knots-1]/number
+	}
+	low, high := t.utilization[p.knot], t.utilization[p.knot+1]
+	return low + p.part*(high-low)
+}
+
+// after is the number of requests after a time in which a station completes at the
+// rate that belongs to the number at its end: number = before + arrived - work·utilization(number).
+// It is the backward Euler method, which neither overshoots nor loses a request,
+// solved exactly, as utilization is linear between knots.
+func (t *table) after(before, arrived, work float64, hint int) (float64, place) {
+	all := before + arrived
+	for hint > 0 && t.number[hint]+work*t.utilization[hint] > all {
+		hint--
+	}
+	for hint < knots-2 && t.number[hint+1]+work*t.utilization[hint+1] < all {
+		hint++
+	}
+	low, high := t.number[hint], t.number[hint+1]
+	from, to := t.utilization[hint], t.utilization[hint+1]
+	part := (all - low - work*from) / (high - low + work*(to-from))
+	if part <= 1 {
+		return low + part*(high-low), place{hint, part}
+	}
+	// Beyond the last knot: number + work·(1 - rest/number) = all.
+	rest := (1 - to) * high
+	half := (all - work) / 2
+	return half + math.Sqrt(half*half+work*rest), place{hint, 1}
+}
+
+// row is the latency at a knot.
+func (t *table) row(knot int) *row {
+	r := t.rows[knot]
+	if r == nil {
+		r = t.newRow(knot)
+		t.rows[knot] = r
+	}
+	return r
+}
+
+func (t *table) newRow(knot int) *row {
+	if knot > latencyEnd {
+		last := t.row(latencyEnd)
+		wait := t.number[knot] / t.number[latencyEnd]
+		return t.book.stretched(last, wait)
+	}
+	return t.book.newRow(t.model.latency(t.pods, t.utilization[knot]))
+}
+
+// shape is the latency at a place.
+func (t *table) shape(p place, into *shape) {
+	a, b := t.row(p.knot), t.row(p.knot+1)
+	for i := range into {
+		into[i] = a.shape[i] + p.part*(b.shape[i]-a.shape[i])
+	}
+}
+
+// refused is the share of requests that find limit others, of which so many are
+// outside the station: of M/M/c/K, where the queue of M/M/c is cut off; it is exact
+// for processor sharing.
+func (t *table) refused(limit int, outside float64, p place) float64 {
+	rho := t.working(t.number[p.knot]+p.part*(t.number[p.knot+1]-t.number[p.knot]), p)
+	if rho <= 0 {
+		return 0
+	}
+	busy := erlangC(int(t.servers), rho)
+	queue := (t.number[p.knot] + p.part*(t.number[p.knot+1]-t.number[p.knot]) - rho*t.servers) / max(busy, 1e-300)
+	full := busy * math.Pow(queue/(1+queue), max(0, float64(limit)-outside-t.servers))
+	return (1 - rho) * full / (1 - rho*full)
+}
