@@ -28,11 +28,9 @@ func (b *Builder) Append(name string, labels []Label, t time.Time, value float64
 		return fmt.Errorf("time %s %s", t, outOfRange)
 	}
 	s := b.series(name, labels)
-	ns := t.UnixNano()
-	if last, some := s.last(); some && ns < last {
-		return fmt.Errorf("%s: time %s is before %s, which was added already", s, t.Format(time.RFC3339Nano), instant(last).Format(time.RFC3339Nano))
+	if err := s.add(t.UnixNano(), value, place{}); err != nil {
+		return fmt.Errorf("series %s: %w", s, err)
 	}
-	s.append(ns, value)
 	return nil
 }
 
@@ -87,21 +85,14 @@ func appendKey(key []byte, name string, labels []Label) []byte {
 	return key
 }
 
-// A backwards is a sample that is before the one that stands before it.
-type backwards struct{ time, last int64 }
-
-// Error says both times.
-func (e backwards) Error() string {
-	return fmt.Sprintf("time %s is before %s, the one that the series has last", instant(e.time).Format(time.RFC3339Nano), instant(e.last).Format(time.RFC3339Nano))
-}
-
 const sortHint = "sort the rows by time; where each is one request, read them as events, in any order"
 
-// add appends a sample that stands at a place in the file.
+// add appends a sample that stands at a place in the file. One that is before the
+// last is an error.
 func (s *Series) add(t int64, v float64, at place) error {
 	if last, some := s.last(); some && t <= last {
 		if t < last {
-			return backwards{t, last}
+			return fmt.Errorf("time %s is before %s, the one that the series has last", instant(t).Format(time.RFC3339Nano), instant(last).Format(time.RFC3339Nano))
 		}
 		if s.repeats == 0 {
 			s.repeated = at

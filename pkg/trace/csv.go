@@ -139,16 +139,19 @@ func (r *csvReader) row() ([]string, error) {
 	case errors.Is(err, errLongLine):
 		return nil, &Problem{File: r.name, Line: max(r.line, 0) + 1, Cause: err.Error(), Hint: readable}
 	case errors.As(err, &wrong):
-		return nil, r.problem(place{line: wrong.StartLine, column: 1}, fmt.Sprintf("line %d, byte %d: %s", wrong.Line, wrong.Column, quoteTrouble(wrong.Err)), `write a quote inside of quotes twice, as in "say ""yes"""`)
+		return nil, r.problem(place{line: wrong.Line, column: wrong.Column}, quoteTrouble(wrong), `write a quote inside of quotes twice, as in "say ""yes"""`)
 	}
 	return nil, unreadable(r.name, place{line: r.line + 1}, err)
 }
 
-func quoteTrouble(err error) string {
-	if errors.Is(err, csv.ErrQuote) {
-		return "a quoted cell does not end, or goes on after its end"
+func quoteTrouble(wrong *csv.ParseError) string {
+	switch {
+	case !errors.Is(wrong.Err, csv.ErrQuote):
+		return "a quote stands in a cell that does not begin with one"
+	case wrong.StartLine != wrong.Line:
+		return fmt.Sprintf("a quoted cell of the row from line %d does not end, or goes on after its end", wrong.StartLine)
 	}
-	return "a quote stands in a cell that does not begin with one"
+	return "a quoted cell does not end, or goes on after its end"
 }
 
 func (r *csvReader) place(cell int) place {

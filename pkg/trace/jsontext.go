@@ -131,8 +131,10 @@ func (j *jsonText) expect(want byte, what string) error {
 	return nil
 }
 
+const badJSON = "the text is not as Prometheus writes it: fetch it again"
+
 func (j *jsonText) unexpected(c byte, what string) *Problem {
-	return j.problem(fmt.Sprintf("%s is expected, not %q", what, rune(c)), "")
+	return j.problem(fmt.Sprintf("%s is expected, not %q", what, rune(c)), badJSON)
 }
 
 // object reads one, and calls field before each value to read it.
@@ -217,7 +219,7 @@ func (j *jsonText) bytes() ([]byte, error) {
 			j.at++
 			return j.token, nil
 		case c < ' ':
-			return nil, j.problem("a text in quotes goes over the end of its line", "")
+			return nil, j.problem("a text in quotes goes over the end of its line", badJSON)
 		case len(j.token) > longestLine:
 			return nil, j.problem(fmt.Sprintf("a text in quotes is longer than %d bytes", longestLine), "")
 		}
@@ -242,7 +244,7 @@ func (j *jsonText) text() (string, error) {
 	}
 	var text string
 	if err := json.Unmarshal(append(append([]byte{'"'}, token...), '"'), &text); err != nil {
-		return "", j.problemAt(at, "a text in quotes has an escape that does not exist", "")
+		return "", j.problemAt(at, "a text in quotes has an escape that does not exist", badJSON)
 	}
 	return text, nil
 }
@@ -296,7 +298,7 @@ func (j *jsonText) skip() error {
 		return err
 	}
 	if !json.Valid(word) {
-		return j.problemAt(at, fmt.Sprintf("a value is expected, not %s", quoted(string(word))), "")
+		return j.problemAt(at, fmt.Sprintf("a value is expected, not %s", quoted(string(word))), badJSON)
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func (r *openMetricsReader) take(line string) (end bool, err error) {
 	case line == "":
 		return false, r.problem(1, "the line is empty", "OpenMetrics has no empty lines")
 	case line[0] == '#':
-		return false, r.problem(1, fmt.Sprintf("%s is neither # TYPE, # HELP, # UNIT nor # EOF", quoted(line)), "")
+		return false, r.problem(1, fmt.Sprintf("%s is neither # TYPE, # HELP, # UNIT nor # EOF", quoted(line)), sampleHint)
 	}
 	rest, err := r.find(line)
 	if err != nil {
@@ -97,7 +97,7 @@ func (r *openMetricsReader) find(line string) (string, error) {
 	}
 	metric, labels, rest, err := parseSeries(line)
 	if err != nil {
-		return "", r.problem(1+len(line)-len(rest), err.Error(), "")
+		return "", r.problem(1+len(line)-len(rest), err.Error(), sampleHint)
 	}
 	text := line[:len(line)-len(rest)]
 	s, known := r.byText[text]
@@ -117,24 +117,26 @@ func (r *openMetricsReader) find(line string) (string, error) {
 	return rest, nil
 }
 
+const sampleHint = `a line is name{label="value"} value timestamp`
+
 // sample reads what follows the series of a line: a value, a time, and perhaps an
 // exemplar, which no demand has a use for.
 func (r *openMetricsReader) sample(line, rest string) error {
 	column := func(rest string) int { return 1 + len(line) - len(rest) }
 	if !strings.HasPrefix(rest, " ") {
-		return r.problem(column(rest), "a space and the value are missing", "")
+		return r.problem(column(rest), "a space and the value are missing", sampleHint)
 	}
 	valueText, after, timed := strings.Cut(rest[1:], " ")
 	value, ok := parseNumber(valueText)
 	if !ok {
-		return r.problem(column(rest)+1, fmt.Sprintf("%s is no number", quoted(valueText)), "")
+		return r.problem(column(rest)+1, fmt.Sprintf("%s is no number", quoted(valueText)), sampleHint)
 	}
 	if !timed {
 		return r.problem(column(rest)+1, "the sample has no timestamp", "dump with promtool tsdb dump-openmetrics: a page of /metrics is one moment and no trace")
 	}
 	timeText, exemplar, more := strings.Cut(after, " ")
 	if more && !strings.HasPrefix(exemplar, "# {") {
-		return r.problem(column(exemplar), fmt.Sprintf("%s follows the timestamp", quoted(exemplar)), "")
+		return r.problem(column(exemplar), fmt.Sprintf("%s follows the timestamp", quoted(exemplar)), sampleHint)
 	}
 	t, err := parseUnix(timeText, time.Second)
 	if err != nil {
