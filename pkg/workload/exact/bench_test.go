@@ -32,7 +32,7 @@ func BenchmarkFleet(b *testing.B) {
 		{"linear", workload.Server{Kind: workload.Linear, Service: exponential}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			fleet, err := NewFleet(c.server, workload.Options{Bounds: buckets, Quantiles: []float64{0.95}, Seed: 1})
+			fleet, err := NewFleet(c.server.WithDefaults(), workload.Options{Bounds: buckets, Quantiles: []float64{0.95}, Seed: 1})
 			if err != nil {
 				b.Fatal(err)
 			}

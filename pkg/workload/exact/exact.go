@@ -52,10 +52,9 @@ import (
 )
 
 // NewFleet is a fleet without pods that follows each request. Equal options and
-// equal calls give equal answers. It completes the server with its defaults, and
-// the error tells everything that is wrong with it.
+// equal calls give equal answers. It takes the server as it is: call WithDefaults
+// first. The error joins everything that is wrong with the server.
 func NewFleet(server workload.Server, o workload.Options) (workload.Fleet, error) {
-	server = server.WithDefaults()
 	if err := server.Validate(); err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ type scene struct {
 // without any.
 func play(t *testing.T, server workload.Server, seed uint64) []scene {
 	t.Helper()
-	fleet, err := NewFleet(server, workload.Options{Seed: seed, Bounds: []float64{0.05, 0.1, 0.3, 1}, Quantiles: []float64{0.5, 1}})
+	fleet, err := NewFleet(server.WithDefaults(), workload.Options{Seed: seed, Bounds: []float64{0.05, 0.1, 0.3, 1}, Quantiles: []float64{0.5, 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,7 +427,7 @@ func TestANewPodWarmsUp(t *testing.T) {
 }
 
 func TestQuantilesOfAStepAndOfALap(t *testing.T) {
-	f, err := NewFleet(workload.Server{Kind: workload.Linear, Service: workload.Time{Mean: time.Second, SCV: 1}},
+	f, err := NewFleet(workload.Server{Kind: workload.Linear, Service: workload.Time{Mean: time.Second, SCV: 1}}.WithDefaults(),
 		workload.Options{Quantiles: []float64{0.5, 0.99}, Seed: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -93,7 +93,7 @@ func erlangC(c int, a float64) float64 {
 
 func steady(t testing.TB, server workload.Server, pods int, seed uint64) *fleet {
 	t.Helper()
-	made, err := NewFleet(server, workload.Options{Seed: seed})
+	made, err := NewFleet(server.WithDefaults(), workload.Options{Seed: seed})
 	if err != nil {
 		t.Fatal(err)
 	}
