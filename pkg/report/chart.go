@@ -98,6 +98,7 @@ func (c *chart) draw(title string, height uint, curves ...curve) {
 		names = append(names, legend(one))
 		most = max(most, highest)
 	}
+	most = float64(height) * rowStep(most/float64(height))
 	if len(values) == 0 {
 		return
 	}
@@ -109,6 +110,20 @@ func (c *chart) draw(title string, height uint, curves ...curve) {
 		options = append(options, asciigraph.SeriesColors(colors...))
 	}
 	fmt.Fprintf(c.out, "\n%s\n%s\n%s\n", printable(title+strings.Join(names, "")), trimmed(asciigraph.PlotMany(values, options...)), c.axis())
+}
+
+// rowStep is a round number, at least v: what a row of a chart stands for.
+func rowStep(v float64) float64 {
+	if v <= 0 {
+		return 1
+	}
+	power := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, n := range []float64{1, 1.5, 2, 2.5, 3, 4, 5, 6, 8} {
+		if n*power >= v {
+			return n * power
+		}
+	}
+	return 10 * power
 }
 
 // legend says which line a curve is, where there are several.

@@ -52,7 +52,7 @@ func (f *figure) change(before, after float64) string {
 	case delta > 0:
 		text = "+" + text
 	}
-	if before != 0 && !math.IsInf(delta, 0) {
+	if before != 0 && !math.IsInf(delta, 0) && !strings.HasSuffix(f.name, "(%)") {
 		text += fmt.Sprintf(" (%+.0f %%)", 100*delta/math.Abs(before))
 	}
 	if f.better == neither {

@@ -11,6 +11,7 @@ type figure struct {
 	name     string
 	decimals int
 	better   direction
+	headline bool // it stands at the top of the page
 	of       func(*Run) float64
 }
 
@@ -25,32 +26,32 @@ const (
 
 // figures are the rows of the summary, the verdict's first.
 var figures = []figure{
-	{"seconds that met the objective (%)", 2, more, func(r *Run) float64 { return 100 * r.met() }},
-	{"minutes over the objective", 1, less, func(r *Run) float64 { return judged(r, r.Summary.MinutesOver) }},
-	{"replica-hours", 1, less, func(r *Run) float64 { return r.Summary.ReplicaHours }},
-	{"replica-hours with perfect foresight", 1, neither, func(r *Run) float64 { return foresight(r) }},
-	{"times perfect foresight", 2, less, (*Run).timesForesight},
-	{"cost", 2, less, func(r *Run) float64 { return cost(r) }},
-	{"mean ready replicas", 1, neither, func(r *Run) float64 { return r.Summary.MeanReplicas }},
-	{"most ready replicas", 0, neither, func(r *Run) float64 { return float64(r.Summary.MaxReplicas) }},
-	{"latency p50 (ms)", 0, less, func(r *Run) float64 { return 1000 * r.Summary.P50 }},
-	{"latency p95 (ms)", 0, less, func(r *Run) float64 { return 1000 * r.Summary.P95 }},
-	{"latency p99 (ms)", 0, less, func(r *Run) float64 { return 1000 * r.Summary.P99 }},
-	{"latency of the worst second (ms)", 0, less, func(r *Run) float64 { return 1000 * r.Summary.WorstLatency }},
-	{"worst backlog (requests)", 0, less, func(r *Run) float64 { return r.Summary.WorstBacklog }},
-	{"requests that arrived", 0, neither, func(r *Run) float64 { return r.Summary.Arrived }},
-	{"requests that failed", 0, less, func(r *Run) float64 { return r.Summary.Failed }},
-	{"requests dropped", 0, less, func(r *Run) float64 { return r.Summary.Dropped }},
-	{"requests still there at the end", 0, neither, func(r *Run) float64 { return r.Summary.Waiting }},
-	{"scale-ups", 0, neither, func(r *Run) float64 { return float64(r.Summary.ScaleUps) }},
-	{"scale-downs", 0, neither, func(r *Run) float64 { return float64(r.Summary.ScaleDowns) }},
-	{"reversals within 10 minutes", 0, less, func(r *Run) float64 { return float64(r.Summary.Reversals) }},
-	{"longest time short of replicas (s)", 0, less, func(r *Run) float64 { return needed(r, r.Summary.LongestShort.Seconds()) }},
-	{"under-provisioned replica-hours", 2, less, func(r *Run) float64 { return r.Summary.UnderProvisionedHours }},
-	{"over-provisioned replica-hours", 1, less, func(r *Run) float64 { return r.Summary.OverProvisionedHours }},
-	{"minutes at maxReplicas", 1, less, func(r *Run) float64 { return r.Summary.MinutesAtMax }},
-	{"syncs", 0, neither, func(r *Run) float64 { return float64(r.Summary.Syncs) }},
-	{"failed syncs", 0, less, func(r *Run) float64 { return float64(r.Summary.FailedSyncs) }},
+	{"seconds that met the objective (%)", 2, more, true, func(r *Run) float64 { return 100 * r.met() }},
+	{"minutes over the objective", 1, less, true, func(r *Run) float64 { return judged(r, r.Summary.MinutesOver) }},
+	{"replica-hours", 1, less, true, func(r *Run) float64 { return r.Summary.ReplicaHours }},
+	{"replica-hours with perfect foresight", 1, neither, false, func(r *Run) float64 { return foresight(r) }},
+	{"times perfect foresight", 2, less, true, (*Run).timesForesight},
+	{"cost", 2, less, true, func(r *Run) float64 { return cost(r) }},
+	{"mean ready replicas", 1, neither, false, func(r *Run) float64 { return r.Summary.MeanReplicas }},
+	{"most ready replicas", 0, neither, false, func(r *Run) float64 { return float64(r.Summary.MaxReplicas) }},
+	{"latency p50 (ms)", 0, less, false, func(r *Run) float64 { return 1000 * r.Summary.P50 }},
+	{"latency p95 (ms)", 0, less, true, func(r *Run) float64 { return 1000 * r.Summary.P95 }},
+	{"latency p99 (ms)", 0, less, false, func(r *Run) float64 { return 1000 * r.Summary.P99 }},
+	{"latency of the worst second (ms)", 0, less, false, func(r *Run) float64 { return 1000 * r.Summary.WorstLatency }},
+	{"worst backlog (requests)", 0, less, true, func(r *Run) float64 { return r.Summary.WorstBacklog }},
+	{"requests that arrived", 0, neither, false, func(r *Run) float64 { return r.Summary.Arrived }},
+	{"requests that failed", 0, less, false, func(r *Run) float64 { return r.Summary.Failed }},
+	{"requests dropped", 0, less, false, func(r *Run) float64 { return r.Summary.Dropped }},
+	{"requests still there at the end", 0, neither, false, func(r *Run) float64 { return r.Summary.Waiting }},
+	{"scale-ups", 0, neither, true, func(r *Run) float64 { return float64(r.Summary.ScaleUps) }},
+	{"scale-downs", 0, neither, true, func(r *Run) float64 { return float64(r.Summary.ScaleDowns) }},
+	{"reversals within 10 minutes", 0, less, false, func(r *Run) float64 { return float64(r.Summary.Reversals) }},
+	{"longest time short of replicas (s)", 0, less, false, func(r *Run) float64 { return needed(r, r.Summary.LongestShort.Seconds()) }},
+	{"under-provisioned replica-hours", 2, less, false, func(r *Run) float64 { return r.Summary.UnderProvisionedHours }},
+	{"over-provisioned replica-hours", 1, less, false, func(r *Run) float64 { return r.Summary.OverProvisionedHours }},
+	{"minutes at maxReplicas", 1, less, false, func(r *Run) float64 { return r.Summary.MinutesAtMax }},
+	{"syncs", 0, neither, false, func(r *Run) float64 { return float64(r.Summary.Syncs) }},
+	{"failed syncs", 0, less, true, func(r *Run) float64 { return float64(r.Summary.FailedSyncs) }},
 }
 
 // text is the figure of a run as the summary shows it.

@@ -51,8 +51,8 @@ type lasting struct {
 // What a page holds at most, over all of its runs.
 const (
 	finest  = 1200    // intervals of one run
-	budget  = 1600    // intervals together
-	coarse  = 100     // intervals of a run at least
+	budget  = 1200    // intervals together
+	coarse  = 80      // intervals of a run at least
 	letters = 800_000 // bytes of sentences about decisions
 	stories = 200     // events of one run
 )
@@ -88,6 +88,7 @@ func (h *HTML) Handle(m sim.Message) error {
 		run.happening(m)
 	case *sim.End:
 		run.run.end(m)
+		run.series.end(m.At)
 		h.runs = append(h.runs, run)
 		delete(h.open, m.Run)
 	}
@@ -147,7 +148,8 @@ type page struct {
 	Verdicts    []string
 	Assumptions []pageAssumption
 	Names       []string
-	Figures     []pageRow
+	Headlines   []pageRow
+	Figures     []pageRow // the others
 	Reasons     []pageReason
 	Runs        []pageRun
 }
@@ -157,6 +159,7 @@ type pageAssumption struct{ Name, Value, Source string }
 type pageRow struct {
 	Name  string
 	Cells []string
+	known bool // of some run
 }
 
 type pageReason struct {
@@ -257,8 +260,13 @@ func (p *page) summarize(runs []Run) {
 		row := pageRow{Name: figures[i].name}
 		for j := range runs {
 			row.Cells = append(row.Cells, figures[i].text(&runs[j]))
+			row.known = row.known || row.Cells[j] != unknown
 		}
-		p.Figures = append(p.Figures, row)
+		if figures[i].headline && row.known {
+			p.Headlines = append(p.Headlines, row)
+		} else {
+			p.Figures = append(p.Figures, row)
+		}
 	}
 	for _, r := range reasonsOf(runs) {
 		row := pageReason{Class: "k-" + r.Kind.Class, Reason: string(r.Reason), Title: r.Kind.Title}
@@ -351,11 +359,11 @@ type dataRun struct {
 }
 
 type dataLine struct {
-	Panel string  `json:"panel"`
-	Label string  `json:"label"`
-	Unit  string  `json:"unit"`
-	Low   []six `json:"low"`
-	High  []six `json:"high,omitempty"` // without, it is as low
+	Panel string `json:"panel"`
+	Label string `json:"label"`
+	Unit  string `json:"unit"`
+	Low   []six  `json:"low"`
+	High  []six  `json:"high,omitempty"` // without, it is as low
 }
 
 type dataSync struct {
@@ -426,8 +434,7 @@ func (r *htmlRun) data() dataRun {
 func (l *drawn) data(s *sheet, at []interval) dataLine {
 	d := dataLine{Panel: s.title, Label: l.label, Unit: s.unit}
 	varies := false
-	for i := range at {
-		e := l.scaled(&at[i])
+	for _, e := range l.values(at) {
 		varies = varies || e.known() && e.low != e.high
 		d.Low, d.High = append(d.Low, six(e.low)), append(d.High, six(e.high))
 	}

@@ -28,14 +28,40 @@ type legendEntry struct {
 	Shape string // line, dashed, dotted, area
 }
 
-// A trace is a quantity as it is drawn in a panel.
+// A drawn is a quantity as a panel shows it.
 type drawn struct {
 	ink   string
 	label string
 	shape string
 	step  bool
+	held  bool    // it is read at syncs and holds until the next
 	scale float64 // what the values are multiplied with; 0 is 1
 	of    func(*interval) extent
+}
+
+// values are those of the intervals.
+func (l *drawn) values(at []interval) []extent {
+	all := make([]extent, len(at))
+	last := nothing
+	for i := range at {
+		if !l.held || at[i].syncs > 0 {
+			last = l.scaled(l.of(&at[i]))
+		}
+		all[i] = last
+	}
+	return all
+}
+
+func (l *drawn) scaled(e extent) extent {
+	if l.scale != 0 {
+		e.low, e.high = e.low*l.scale, e.high*l.scale
+	}
+	return e
+}
+
+// mostOf is a quantity that is itself the most of a time.
+func mostOf(i int) func(*interval) extent {
+	return func(one *interval) extent { return extent{one.values[i].high, one.values[i].high} }
 }
 
 func quantityOf(i int) func(*interval) extent {
@@ -47,8 +73,7 @@ type sheet struct {
 	id, title, unit string
 	height          float64
 	lines           []drawn
-	threshold       float64 // what a line is held against, NaN without; in the unit of the axis
-	logarithmic     bool    // where the values span too much for anything else
+	threshold       float64 // what a line is to stay close to, in the unit of the axis; 0 is none
 }
 
 // sheets are the panels of a run, from the cause to the effect.
@@ -60,29 +85,31 @@ func (r *htmlRun) sheets() []sheet {
 		}},
 		{id: "replicas", title: "Replicas", unit: "pods", height: 150, lines: []drawn{
 			{ink: "pods", label: "pods that exist", shape: "area", step: true, of: quantityOf(podCount)},
-			{ink: "need", label: "needed", shape: "dotted", step: true, of: quantityOf(needCount)},
+			{ink: "need", label: "needed", shape: "dotted", step: true, of: mostOf(needCount)},
 			{ink: "desired", label: "desired", shape: "dashed", step: true, of: quantityOf(desiredCount)},
 			{ink: "ready", label: "ready", shape: "line", step: true, of: quantityOf(readyCount)},
 		}},
 	}
 	for i, m := range r.series.metrics {
 		all = append(all, sheet{
-			id: fmt.Sprintf("metric-%d", i), title: m.Name, unit: m.Unit, height: 120, lines: []drawn{
+			id: fmt.Sprintf("metric-%d", i), title: m.Name, unit: m.Unit, height: 120, threshold: highestOf(r.series.at, func(one *interval) extent { return one.target[i] }), lines: []drawn{
 				{ink: "true", label: "true, without scrapes and windows", shape: "line", of: func(one *interval) extent { return one.truth[i] }},
-				{ink: "target", label: "target", shape: "dashed", step: true, of: func(one *interval) extent { return one.target[i] }},
-				{ink: "observed", label: "as the HPA saw it", shape: "line", of: func(one *interval) extent { return one.observed[i] }},
+				{ink: "target", label: "target", shape: "dashed", step: true, held: true, of: func(one *interval) extent { return one.target[i] }},
+				{ink: "observed", label: "as the HPA saw it", shape: "line", held: true, of: func(one *interval) extent { return one.observed[i] }},
 			}})
 	}
-	slow := sheet{id: "latency", title: "Latency p95", unit: "ms", height: 140, logarithmic: true, threshold: math.NaN(), lines: []drawn{
+	slow := sheet{id: "latency", title: "Latency p95", unit: "ms", height: 140, lines: []drawn{
 		{ink: "latency", label: "p95", shape: "line", scale: 1000, of: quantityOf(latency)},
 	}}
 	if o := r.run.Objective; o != nil {
 		name := quantile(o.Quantile)
 		slow.title, slow.lines[0].label = "Latency "+name, name
 		slow.threshold = milliseconds(o.Limit.Seconds())
-		slow.lines = append(slow.lines, drawn{ink: "objective", label: "objective: at most " + limit(o.Limit), shape: "dashed", step: true, of: func(*interval) extent {
-			return extent{slow.threshold, slow.threshold}
-		}})
+		objective := extent{slow.threshold, slow.threshold}
+		slow.lines = append(slow.lines, drawn{
+			ink: "objective", label: "objective: at most " + limit(o.Limit), shape: "dashed", step: true,
+			of: func(*interval) extent { return objective },
+		})
 	}
 	all = append(all, slow, sheet{id: "backlog", title: "Backlog", unit: "requests", height: 110, lines: []drawn{
 		{ink: "backlog", label: "waiting", shape: "area", of: quantityOf(waitingCount)},
@@ -91,19 +118,35 @@ func (r *htmlRun) sheets() []sheet {
 	return slices.DeleteFunc(all, func(s sheet) bool { return !s.known(r.series.at) })
 }
 
-// known reports whether the first line of a panel, or that of the HPA, has values.
+// highestOf is the highest finite value of intervals, or 0.
+func highestOf(at []interval, of func(*interval) extent) float64 {
+	highest := 0.0
+	for i := range at {
+		if high := of(&at[i]).high; high > highest && !math.IsInf(high, 0) {
+			highest = high
+		}
+	}
+	return highest
+}
+
+// known reports whether a panel has more to show than an objective.
 func (s *sheet) known(at []interval) bool {
-	return slices.ContainsFunc(s.lines, func(l drawn) bool {
-		return l.ink != "objective" && slices.ContainsFunc(at, func(one interval) bool { return l.of(&one).known() })
+	return slices.ContainsFunc(s.lines, func(l drawn) bool { return l.ink != "objective" && l.known(at) })
+}
+
+// known reports whether a line has values. No requests lost are not worth a line.
+func (l *drawn) known(at []interval) bool {
+	return slices.ContainsFunc(at, func(one interval) bool {
+		e := l.of(&one)
+		return e.known() && (l.ink != "lost" || e.high > 0)
 	})
 }
 
 // extent is the lowest positive and the highest finite value of the lines.
 func (s *sheet) extent(at []interval) (lowest, highest float64) {
 	lowest = math.Inf(1)
-	for _, l := range s.lines {
-		for i := range at {
-			e := l.scaled(&at[i])
+	for i := range s.lines {
+		for _, e := range s.lines[i].values(at) {
 			if e.low > 0 {
 				lowest = min(lowest, e.low)
 			}
@@ -115,25 +158,22 @@ func (s *sheet) extent(at []interval) (lowest, highest float64) {
 	return lowest, highest
 }
 
-func (l *drawn) scaled(one *interval) extent {
-	e := l.of(one)
-	if l.scale != 0 {
-		e.low, e.high = e.low*l.scale, e.high*l.scale
-	}
-	return e
-}
-
 // An axis is the range of a panel's values.
 type axis struct{ bottom, top float64 }
 
 // axisOf returns the range for values from lowest to highest. An axis is
-// logarithmic where a linear one would flatten most of it.
+// logarithmic where a linear one would press what should be close to the threshold
+// into its lowest part.
 func (s *sheet) axisOf(lowest, highest float64) axis {
-	if !(highest > 0) {
+	const (
+		far     = 12  // times the threshold
+		decades = 1e5 // that a logarithmic axis spans at most
+	)
+	switch {
+	case !(highest > 0):
 		return axis{top: 1}
-	}
-	if s.logarithmic && highest > 20*lowest {
-		return axis{bottom: math.Pow(10, math.Floor(math.Log10(lowest))), top: highest * 1.1}
+	case s.threshold > 0 && highest > far*s.threshold:
+		return axis{bottom: roundStep(max(lowest, highest/decades) / 2.5), top: highest * 1.1}
 	}
 	step := roundStep(highest * 1.04 / 4)
 	return axis{top: step * math.Ceil(highest*1.04/step)}
@@ -146,7 +186,7 @@ func (s *sheet) draw(r *htmlRun, a axis) (figurePanel, error) {
 		figure.Unit += ", logarithmic"
 	}
 	lines := slices.DeleteFunc(slices.Clone(s.lines), func(l drawn) bool {
-		return !slices.ContainsFunc(r.series.at, func(one interval) bool { return l.of(&one).known() })
+		return !l.known(r.series.at)
 	})
 	for _, l := range lines {
 		figure.Legend = append(figure.Legend, legendEntry{Class: l.ink, Label: l.label, Shape: l.shape})
@@ -186,8 +226,7 @@ func (l *drawn) marks(at []interval, width time.Duration) plot.Plotter {
 	case "dotted":
 		s.dashes = []vg.Length{2, 3}
 	}
-	for i := range at {
-		e := l.scaled(&at[i])
+	for i, e := range l.values(at) {
 		s.at = append(s.at, float64(i+1)*width.Seconds())
 		s.low, s.high = append(s.low, e.low), append(s.high, e.high)
 	}

@@ -208,4 +208,3 @@ func FuzzReadMessages(f *testing.F) {
 		}
 	})
 }
-

@@ -215,6 +215,19 @@ func (one *interval) join(next *interval) {
 	one.events = append(one.events, next.events...)
 }
 
+// end takes what came after the last tick, such as a sync that took its time, into
+// the last interval.
+func (s *series) end(length time.Duration) {
+	n := max(1, int((length+s.width-1)/s.width))
+	if len(s.at) <= n {
+		return
+	}
+	for i := n; i < len(s.at); i++ {
+		s.at[n-1].join(&s.at[i])
+	}
+	s.at = s.at[:n]
+}
+
 // thin joins intervals until there are at most so many.
 func (s *series) thin(most int) {
 	if n := (len(s.at) + most - 1) / most; n > 1 {

@@ -13,7 +13,6 @@ import (
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
-	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
@@ -126,17 +125,14 @@ func (p *panel) plot(s size) *plot.Plot {
 	for _, axis := range []*plot.Axis{&plan.X, &plan.Y} {
 		axis.Padding = 0
 		axis.Color, axis.Tick.Color = inkOf("axis"), inkOf("axis")
-		axis.Tick.Length = vg.Points(3)
+		axis.Tick.Length = 0 // the grid shows where
 		axis.Tick.Label.Color = inkOf("label")
 		axis.Tick.Label.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: textSize}
 	}
-	plan.Y.LineStyle.Width, plan.Y.Tick.Length = 0, 0
+	plan.Y.LineStyle.Width = 0
 	plan.Add(shades(p.shades))
 	if !p.bare {
-		grid := plotter.NewGrid()
-		grid.Horizontal.Color, grid.Vertical.Color = inkOf("grid"), inkOf("grid")
-		grid.Horizontal.Width, grid.Vertical.Width = 1, 1
-		plan.Add(grid)
+		plan.Add(grid{})
 	}
 	plan.Add(p.marks...)
 	return plan
@@ -146,8 +142,13 @@ func (p *panel) plot(s size) *plot.Plot {
 func (p *panel) valueTicks() []plot.Tick {
 	var ticks []plot.Tick
 	if p.bottom > 0 {
-		for v := math.Pow(10, math.Ceil(math.Log10(p.bottom)-1e-9)); v <= p.top*1.0001; v *= 10 {
-			ticks = append(ticks, plot.Tick{Value: v, Label: axisNumber(v)})
+		for power := math.Pow(10, math.Floor(math.Log10(p.bottom))); power <= p.top; power *= 10 {
+			for _, v := range []float64{power, 2 * power, 5 * power} {
+				if v < p.bottom*0.9999 || v > p.top || v != power && p.top > 300*p.bottom {
+					continue
+				}
+				ticks = append(ticks, plot.Tick{Value: v, Label: axisNumber(v)})
+			}
 		}
 		return ticks
 	}
@@ -300,6 +301,26 @@ func (l *stroke) stroked(c draw.Canvas, points []vg.Point, floor vg.Length) {
 		return
 	}
 	c.StrokeLines(draw.LineStyle{Color: l.ink, Width: vg.Length(l.thick), Dashes: l.dashes}, points)
+}
+
+// grid is the lines of the ticks as one path: plotter.Grid makes an element of
+// each, which is most of a page with many runs.
+type grid struct{}
+
+// Plot implements plot.Plotter.
+func (grid) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	var path vg.Path
+	for _, tick := range p.X.Tick.Marker.Ticks(p.X.Min, p.X.Max) {
+		path.Move(vg.Point{X: x(tick.Value), Y: c.Min.Y})
+		path.Line(vg.Point{X: x(tick.Value), Y: c.Max.Y})
+	}
+	for _, tick := range p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) {
+		path.Move(vg.Point{X: c.Min.X, Y: y(tick.Value)})
+		path.Line(vg.Point{X: c.Max.X, Y: y(tick.Value)})
+	}
+	c.SetLineStyle(draw.LineStyle{Color: inkOf("grid"), Width: 1})
+	c.Stroke(path)
 }
 
 // shades are the times of events, behind everything.

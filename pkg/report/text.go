@@ -50,6 +50,10 @@ func (t *Text) Handle(m sim.Message) error {
 		if t.first != nil && m.Run == t.chart {
 			t.first.tick(m, t.runs.objective(m.Run))
 		}
+	case *sim.End:
+		if t.first != nil && m.Run == t.chart {
+			t.first.end(m.At)
+		}
 	}
 	return t.runs.Handle(m)
 }
