@@ -81,8 +81,8 @@ func Demand(o GridOptions, series ...*Series) (Grid, error) {
 	if err := d.measure(series); err != nil {
 		return Grid{}, err
 	}
-	for _, s := range series {
-		d.add(s)
+	for i, s := range series {
+		d.add(s, d.wholes[i])
 	}
 	if err := d.judgeGaps(series); err != nil {
 		return Grid{}, err
@@ -181,6 +181,7 @@ type demand struct {
 	rates   []float64
 	notes   []string
 
+	wholes   []span // of each series, from the first value until the last one ends to tell
 	recorded []span // when any of the series tells something
 	gaps     []span
 	absences []string
@@ -188,39 +189,54 @@ type demand struct {
 
 // measure finds the interval, the beginning and the end.
 func (d *demand) measure(series []*Series) error {
-	var spans []span
 	var longest int64
+	for _, s := range series {
+		longest = max(longest, s.interval)
+	}
+	d.every = d.interval(longest)
+	var spans []span
 	d.begin, d.end = math.MaxInt64, math.MinInt64
 	for _, s := range series {
 		whole, err := s.check(d.options.Unit)
 		if err != nil {
 			return err
 		}
-		d.begin, d.end = min(d.begin, whole.from), max(d.end, whole.to)
-		longest = max(longest, s.interval)
+		if d.stretches(s) {
+			whole.to = whole.from + d.every
+		}
 		d.noteEnds(s, whole)
-		if d.options.Unit == Counter {
+		d.wholes = append(d.wholes, whole)
+		d.begin, d.end = min(d.begin, whole.from), max(d.end, whole.to)
+		if d.options.Unit == Counter || d.stretches(s) {
 			spans = append(spans, whole)
 		} else {
 			spans = append(spans, s.spans...)
 		}
 	}
 	d.recorded = union(spans)
-	d.every = d.interval(longest)
 	if d.every == 0 {
 		return series[0].problem("it has one time only, and no interval", "give the interval")
-	}
-	if d.options.Unit == Events {
-		d.end = max(d.end, d.begin+1)
-	}
-	if d.end <= d.begin {
-		d.end = d.begin + d.every
 	}
 	if (d.end-d.begin)/d.every >= mostIntervals {
 		return series[0].problem(fmt.Sprintf("%s in intervals of %s are more than %d intervals", time.Duration(d.end-d.begin), time.Duration(d.every), mostIntervals), "give a longer interval")
 	}
-	d.rates = make([]float64, max(1, int(math.Ceil(float64(d.end-d.begin)/float64(d.every)-sliver))))
+	d.rates = make([]float64, d.intervals())
 	return nil
+}
+
+// intervals is how many there are: of events as many as hold the last, otherwise
+// without a sliver at the end.
+func (d *demand) intervals() int {
+	if d.options.Unit == Events {
+		return int((d.end-d.begin)/d.every) + 1
+	}
+	return max(1, int(math.Ceil(float64(d.end-d.begin)/float64(d.every)-sliver)))
+}
+
+// stretches reports whether a series has only one time, and so no interval of its
+// own: it tells of one of the grid.
+func (d *demand) stretches(s *Series) bool {
+	return s.interval == 0 && (d.options.Unit == Rate || d.options.Unit == Count)
 }
 
 // noteEnds says which gaps are before the first value and after the last.
@@ -358,10 +374,10 @@ func (s *Series) instants() iter.Seq[piece] {
 }
 
 // add adds a series to the rates.
-func (d *demand) add(s *Series) {
+func (d *demand) add(s *Series, whole span) {
 	var absent int64
 	for p := range s.pieces(d.options.Unit) {
-		if s.interval == 0 && d.options.Unit != Events {
+		if d.stretches(s) {
 			p = d.stretched(p)
 		}
 		switch {
@@ -377,12 +393,11 @@ func (d *demand) add(s *Series) {
 		}
 	}
 	if d.options.Unit != Events {
-		d.noteAbsence(s, absent)
+		d.noteAbsence(s, whole, absent)
 	}
 }
 
-// stretched is the only piece of a series without an interval: it tells of one of
-// the grid.
+// stretched is the only piece of a series that stretches.
 func (d *demand) stretched(p piece) piece {
 	p.to = p.from + d.every
 	if d.options.Unit == Count {
@@ -424,11 +439,7 @@ func (d *demand) spread(p piece, rate func(part span) float64) {
 
 // noteAbsence remembers for how long a series added nothing, because others were
 // recorded and it was not.
-func (d *demand) noteAbsence(s *Series, within int64) {
-	whole := span{math.MaxInt64, 0}
-	for p := range s.pieces(d.options.Unit) {
-		whole.from, whole.to = min(whole.from, p.from), max(whole.to, p.to)
-	}
+func (d *demand) noteAbsence(s *Series, whole span, within int64) {
 	absent := within + overlap(span{d.begin, whole.from}, d.recorded) + overlap(span{whole.to, d.end}, d.recorded)
 	if absent > d.every/2 {
 		d.absences = append(d.absences, fmt.Sprintf("%s for %s", s, length(absent)))

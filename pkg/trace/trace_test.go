@@ -27,10 +27,11 @@ func read(t testing.TB, text string, o Options) *Set {
 func lines(set *Set) []string {
 	out := make([]string, len(set.Series))
 	for i, s := range set.Series {
-		out[i] = s.String()
+		line := []byte(s.String())
 		for t, v := range s.Samples() {
-			out[i] += " " + string(unixText(nil, t.UnixNano())) + ":" + numberText(v)
+			line = append(unixText(append(line, ' '), t.UnixNano()), ":"+numberText(v)...)
 		}
+		out[i] = string(line)
 	}
 	return out
 }
