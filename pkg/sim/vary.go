@@ -145,8 +145,11 @@ func Baselines(c *Config, outfit Outfitter) ([]*Config, error) {
 func fixed(c *Config) *Config {
 	one := *c
 	one.Name, one.Spec = FixedReplicas, nil
-	if one.Replicas = most(c); one.Replicas == 0 && c.Spec != nil {
+	if c.Spec != nil {
 		one.Replicas = c.Spec.MaxReplicas
+	}
+	if n := most(c); n > 0 {
+		one.Replicas = n
 	}
 	one.Events = slices.DeleteFunc(slices.Clone(c.Events), func(e Event) bool {
 		return e.Kind == Restart || e.Kind == Edit || e.Kind == ManualScale
