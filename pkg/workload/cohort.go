@@ -70,8 +70,9 @@ func (c *cohort) advance(f *fleet, t *table, seconds, coming float64) {
 	c.table, c.place = t, at
 	if c.backlog > 0 || through > work {
 		c.swell(f, through, through-work, through*t.model.arrivals(t.pods)+work*f.server.Service.SCV)
-		c.bound(f, work/through)
+		c.expire(f, work/through)
 	}
+	c.overflow(f)
 	if c.backlog > 0 || speed < 1 {
 		c.table = nil
 		if c.lasting == 0 {
@@ -118,19 +119,26 @@ func (c *cohort) swell(f *fleet, coming, growth, spread float64) {
 	c.past.add(f.now, c.grown)
 }
 
-// bound ends what exceeds the limit and the timeout. spare is the capacity for
-// each request that comes, in mean service times.
+// overflow drops what exceeds the limit.
+func (c *cohort) overflow(f *fleet) {
+	if f.server.Limit == 0 {
+		return
+	}
+	over := min(c.number, c.outside+c.number-float64(f.server.Limit))
+	if over > 0 {
+		c.outcome.dropped += over
+		c.number -= over
+		c.backlog = min(c.backlog, c.number)
+	}
+}
+
+// expire ends what exceeds the timeout. spare is the capacity for each request
+// that comes, in mean service times.
 //
 // Under a lasting overload with a timeout all requests get to a server, where
 // their time runs out: they wait until the time y is left for which the mean of
 // min(service, y) is what there is capacity for. Then the share within y completes.
-func (c *cohort) bound(f *fleet, spare float64) {
-	if over := c.outside + c.number - float64(f.server.Limit); f.server.Limit > 0 && over > 0 {
-		over = min(over, c.backlog)
-		c.outcome.dropped += over
-		c.number -= over
-		c.backlog -= over
-	}
+func (c *cohort) expire(f *fleet, spare float64) {
 	if f.server.Timeout <= 0 || spare >= 1 {
 		return
 	}

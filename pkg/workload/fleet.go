@@ -349,11 +349,10 @@ type fairness struct {
 // fair splits arrivals over the stations of the pods that take them.
 func (f *fleet) fair(t *table, seconds, arriving float64) fairness {
 	stations := float64(len(f.taking)) * f.loops
-	s := fairness{each: arriving / stations}
 	if f.server.Balancer != LeastRequests || t == nil || len(f.cohorts) < 2 {
-		return s
+		return fairness{each: arriving / stations}
 	}
-	s.level = true
+	s := fairness{level: true}
 	low, high := 0.0, 0.0
 	for _, c := range f.cohorts {
 		high = max(high, c.number+arriving)
@@ -373,13 +372,14 @@ func (f *fleet) fair(t *table, seconds, arriving float64) fairness {
 		}
 	}
 	// What the search left over is shared, so that nothing is lost.
+	s.number = low
 	sum := 0.0
 	for _, c := range f.cohorts {
 		if c.taking {
 			sum += float64(c.pods) * f.loops * s.of(f, c, t, seconds)
 		}
 	}
-	s.each = (arriving - sum) / stations
+	s.each = max(0, arriving-sum) / stations
 	return s
 }
 

@@ -51,6 +51,9 @@ func (w *workers) queue(pods int) *fifo {
 
 // delayed is the share of requests that wait, and the parameter of how long.
 func (w *workers) delayed(pods int, utilization float64) (share, ratio float64) {
+	if utilization <= 0 {
+		return 0, 0
+	}
 	ratio = calmed(utilization, w.arrivals(pods), w.SCV)
 	return erlangC(w.pooled(pods), utilization) * ratio / utilization, ratio
 }
