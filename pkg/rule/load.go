@@ -134,6 +134,9 @@ func (r *ruleConfig) compile() *Rule {
 		compiled.Selectable = append(compiled.Selectable, label.value)
 	}
 	slices.Sort(compiled.Selectable)
+	for _, name := range r.presets {
+		compiled.Presets = append(compiled.Presets, name.value)
+	}
 	return compiled
 }
 

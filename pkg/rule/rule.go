@@ -11,6 +11,9 @@
 // Load is strict and gathers: every mistake of every file comes back at once,
 // as a Problem that names file, line, column, rule, cause and cure.
 //
+// A rule may name presets (package preset) in place of a query. Then it has their
+// fields, but for those that it says itself.
+//
 // The package does no I/O and knows neither Prometheus' API nor Kubernetes'.
 package rule
 
@@ -142,6 +145,10 @@ type Rule struct {
 
 	Scope      Scope
 	Selectable []string // labels that a metric selector may name, sorted
+
+	// Presets are the names of those that the rule is made of, in their order; most
+	// rules have none.
+	Presets []string
 
 	Position Position // of the rule in its file
 

@@ -42,6 +42,11 @@ type ruleConfig struct {
 	ceiling       field[float64]
 	scope         field[Scope]
 	selectable    []field[string]
+
+	presets []field[string]
+	with    []withConfig
+	withAt  Position
+	window  field[time.Duration] // of the preset: how far its query looks back
 }
 
 // A backendConfig is one element of backends.
@@ -137,6 +142,7 @@ func (d *decoder) rule(node *yaml.Node, into *config) {
 	named.reporter.rule = peek(node, "metric")
 	own := d.begin()
 	r, ok := named.ruleFields(node)
+	named.presets(&r)
 	r.problems = own.end()
 	if !ok {
 		into.gaps = true
@@ -175,6 +181,8 @@ func (d *decoder) ruleFields(node *yaml.Node) (r ruleConfig, ok bool) {
 				r.selectable = append(r.selectable, label)
 			}
 		},
+		"preset": func(node *yaml.Node) { r.presets = d.names("preset", node) },
+		"with":   func(node *yaml.Node) { r.withAt, r.with = d.at(target(node)), d.parameters(node) },
 	})
 	return r, ok
 }

@@ -45,6 +45,7 @@ func (v *validator) rules() {
 		if !v.config.gaps {
 			check.reference(v.config.backends)
 		}
+		check.enough(v.config.backends)
 		check.uniqueness(taken)
 		r.problems = append(r.problems, own.end()...)
 	}

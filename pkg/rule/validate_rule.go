@@ -6,7 +6,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
+	"github.com/pitot-autoscaling/pitot/pkg/rule/preset"
 )
 
 // A ruleCheck reports what is wrong with one rule.
@@ -22,11 +25,21 @@ var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 func (c ruleCheck) name() {
 	switch {
 	case !c.metric.given:
-		c.report(c.at, `field "metric" is missing: every rule needs it`, "")
+		c.report(c.at, `field "metric" is missing: every rule needs it`, c.metricHint())
 	case c.metric.valid && !metricName.MatchString(c.metric.value):
 		c.report(c.metric.at, `field "metric": a name has letters, digits, "_" and ":", and begins with no digit`,
 			fmt.Sprintf("write %q", asMetricName(c.metric.value)))
 	}
+}
+
+// metricHint is the usual name of what the rule's preset measures.
+func (c ruleCheck) metricHint() string {
+	if len(c.presets) > 0 {
+		if p, known := preset.Get(c.presets[0].value); known {
+			return fmt.Sprintf("name it, as in metric: %s", p.Metric)
+		}
+	}
+	return ""
 }
 
 // asMetricName replaces what a metric name cannot have.
@@ -52,11 +65,19 @@ func (c ruleCheck) fields() {
 	for _, f := range c.shaped() {
 		switch {
 		case !f.given && slices.Contains(known.needs, f.name):
-			c.report(c.at, fmt.Sprintf("field %q is missing: %s needs it", f.name, shape), "")
+			c.report(c.at, fmt.Sprintf("field %q is missing: %s needs it", f.name, shape), missingHint(f.name))
 		case f.given && !slices.Contains(known.needs, f.name) && !slices.Contains(known.may, f.name):
 			c.report(f.at, fmt.Sprintf("field %q does not belong to %s", f.name, shape), strayHint(shape, f.name))
 		}
 	}
+}
+
+// missingHint says how to write a field that presets leave to the user.
+func missingHint(name string) string {
+	if name == "of" {
+		return "name the kind of object, as in of: deployments.apps"
+	}
+	return ""
 }
 
 // undecided reports an Object rule that does not say how a sample becomes the
@@ -66,7 +87,7 @@ func (c ruleCheck) undecided() {
 		return
 	}
 	if !c.of.given {
-		c.report(c.at, `field "of" is missing: an Object rule needs it`, `name the kind of object, as in of: deployments.apps`)
+		c.report(c.at, `field "of" is missing: an Object rule needs it`, missingHint("of"))
 		return
 	}
 	if !c.of.valid {
@@ -230,6 +251,21 @@ func (c ruleCheck) reference(backends []backendConfig) {
 		c.report(c.at, `field "backend" is missing: there is more than one`, "name "+quotedList(names))
 	case c.ruleConfig.backend.valid && !slices.Contains(names, c.ruleConfig.backend.value):
 		c.report(c.ruleConfig.backend.at, fmt.Sprintf(`field "backend": there is no backend %q`, c.ruleConfig.backend.value), didYouMean(c.ruleConfig.backend.value, names))
+	}
+}
+
+// enough refuses a preset's window that holds too few samples of the backend. What
+// an expression of the user's own looks back over is the user's to know.
+func (c ruleCheck) enough(backends []backendConfig) {
+	for _, b := range backends {
+		least := preset.Samples * b.scrapeInterval.value
+		if !c.window.valid || !b.scrapeInterval.valid || !b.name.valid || b.name.value != c.ruleConfig.backend.value || c.window.value >= least {
+			continue
+		}
+		c.report(c.window.at, fmt.Sprintf("the window of %s is shorter than %d scrapes of backend %q, one each %s: its values would come and go",
+			model.Duration(c.window.value), preset.Samples, b.name.value, model.Duration(b.scrapeInterval.value)),
+			fmt.Sprintf("write with: {window: %s}", model.Duration(least)))
+		return
 	}
 }
 

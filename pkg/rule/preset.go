@@ -1,0 +1,342 @@
+package rule
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
+	"github.com/pitot-autoscaling/pitot/pkg/rule/preset"
+)
+
+// A withConfig is one parameter of a preset, as it is written.
+type withConfig struct {
+	name  string
+	at    Position // of the name
+	value field[string]
+}
+
+// names reads one name or a list of them.
+func (d *decoder) names(what string, node *yaml.Node) []field[string] {
+	elements := []*yaml.Node{node}
+	if list := target(node); list.Kind == yaml.SequenceNode {
+		elements = list.Content
+	}
+	if len(elements) == 0 {
+		at := d.at(target(node))
+		d.report(at, fmt.Sprintf("field %q has no value", what), "")
+		return []field[string]{{at: at, given: true}}
+	}
+	names := make([]field[string], len(elements))
+	for i, element := range elements {
+		d.text(what, &names[i])(element)
+	}
+	return names
+}
+
+// parameters reads what a rule says of its presets' parameters, whatever their
+// names and types: these are for the presets to know.
+func (d *decoder) parameters(node *yaml.Node) []withConfig {
+	var with []withConfig
+	anything := fields{}
+	if object := target(node); object.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(object.Content); i += 2 {
+			name := target(object.Content[i])
+			anything[name.Value] = func(value *yaml.Node) {
+				one := withConfig{name: name.Value, at: d.at(name)}
+				scalar(d, name.Value, "a value", nil, &one.value, func(text string) (string, string, string) { return text, "", "" })(value)
+				with = append(with, one)
+			}
+		}
+	}
+	d.object(node, "with", anything)
+	return with
+}
+
+// A part is one of the presets that a rule is made of, with the rule's parameters
+// put in.
+type part struct {
+	*preset.Preset
+	at   Position // of its name
+	rule preset.Rule
+	expr *promexpr.Expr
+}
+
+// text is the expression of a preset.
+func (p *part) text() string { return p.rule.Query + p.rule.Buckets }
+
+// presets gives a rule the fields of the presets that it names, but for those that
+// it has itself. The places of these fields are that of the first preset's name.
+func (d *decoder) presets(r *ruleConfig) {
+	if len(r.presets) == 0 {
+		if r.withAt != (Position{}) {
+			d.report(r.withAt, `field "with" holds the parameters of a preset, and the rule names none`, "")
+		}
+		return
+	}
+	parts := d.find(r.presets)
+	if len(parts) < len(r.presets) || !d.fits(r, parts[0]) {
+		// What else is missing, or too much, depends on the preset that is meant.
+		r.typ = field[Type]{at: r.presets[0].at, given: true}
+		return
+	}
+	expr := field[*promexpr.Expr]{at: parts[0].at, given: true}
+	if d.expand(r, parts) && d.agree(parts) {
+		expr.value, expr.valid = d.union(parts)
+	}
+	r.fill(parts[0], expr)
+}
+
+// find looks the presets up by their names.
+func (d *decoder) find(names []field[string]) []part {
+	var parts []part
+	for _, name := range names {
+		if !name.valid {
+			continue
+		}
+		p, known := preset.Get(name.value)
+		switch {
+		case !known:
+			hint := didYouMean(name.value, presetNames())
+			if hint == "" {
+				hint = `"pitot presets" lists them`
+			}
+			d.report(name.at, fmt.Sprintf(`field "preset": there is no preset %q`, name.value), hint)
+		case slices.ContainsFunc(parts, func(other part) bool { return other.Preset == p }):
+			d.report(name.at, fmt.Sprintf(`field "preset": %q is given twice`, name.value), "")
+		default:
+			parts = append(parts, part{Preset: p, at: name.at})
+		}
+	}
+	return parts
+}
+
+func presetNames() []string {
+	var names []string
+	for _, p := range preset.All() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// fits refuses fields of a rule that would leave nothing of a preset, or make
+// another thing of it. It reports whether there are none.
+func (d *decoder) fits(r *ruleConfig, p part) bool {
+	own := d.begin()
+	for _, f := range []presence{
+		{"query", r.query.at, r.query.given},
+		{"buckets", r.buckets.at, r.buckets.given},
+	} {
+		if f.given {
+			d.report(f.at, fmt.Sprintf("field %q stands beside a preset, which has the expression", f.name),
+				fmt.Sprintf(`leave out one of them; "pitot presets %s" prints the preset's`, p.Name))
+		}
+	}
+	if p.Rule.Buckets != "" && r.typ.valid && r.typ.value != TypeObject {
+		d.report(r.typ.at, fmt.Sprintf(`field "type": preset %q is a quantile over the pods of a workload, so its type is Object`, p.Name), "")
+	}
+	return len(own.end()) == 0
+}
+
+// expand puts the rule's parameters into its presets and parses what comes out.
+// It reports whether all went well.
+func (d *decoder) expand(r *ruleConfig, parts []part) bool {
+	own := d.begin()
+	with := d.with(r, parts)
+	reported := map[preset.ParameterError]bool{}
+	for i := range parts {
+		p := &parts[i]
+		var wrong []preset.ParameterError
+		p.rule, wrong = p.Expand(with)
+		for _, one := range wrong {
+			if !reported[one] {
+				d.report(r.parameter(one.Parameter, p.at), fmt.Sprintf("preset %q: parameter %q: %s", p.Name, one.Parameter, one.Cause), one.Hint)
+			}
+			reported[one] = true
+		}
+		if len(wrong) > 0 {
+			continue
+		}
+		expr, err := promexpr.Parse(p.text())
+		if err != nil {
+			d.report(p.at, fmt.Sprintf("preset %q is no PromQL with these parameters: %s", p.Name, oneLine(err)), "")
+			continue
+		}
+		p.expr = expr
+		r.looksBack(p.Preset, p.at)
+	}
+	return len(own.end()) == 0
+}
+
+// with returns the parameters as written, those that no preset has excepted.
+func (d *decoder) with(r *ruleConfig, parts []part) map[string]string {
+	known := map[string]bool{}
+	for _, p := range parts {
+		for _, one := range p.Parameters {
+			known[one.Name] = true
+		}
+	}
+	names := slices.Sorted(maps.Keys(known))
+	with := map[string]string{}
+	for _, one := range r.with {
+		switch {
+		case !known[one.name]:
+			hint := didYouMean(one.name, names)
+			if hint == "" && len(names) > 0 {
+				hint = "it takes " + strings.Join(names, ", ")
+			}
+			d.report(one.at, fmt.Sprintf("preset %q has no parameter %q", parts[0].Name, one.name), hint)
+		case one.value.valid:
+			with[one.name] = one.value.value
+		}
+	}
+	return with
+}
+
+// parameter returns where a parameter's value is written; otherwise where it is not.
+func (r *ruleConfig) parameter(name string, otherwise Position) Position {
+	for _, one := range r.with {
+		if one.name == name {
+			return one.value.at
+		}
+	}
+	return otherwise
+}
+
+// looksBack notes the preset's window, the shortest of several.
+func (r *ruleConfig) looksBack(p *preset.Preset, at Position) {
+	parameter, ok := p.Parameter(preset.Window)
+	if !ok {
+		return
+	}
+	text := parameter.Default
+	for _, one := range r.with {
+		if one.name == preset.Window && one.value.valid {
+			text, at = one.value.value, one.value.at
+		}
+	}
+	window, _ := time.ParseDuration(text) // Expand has.
+	if !r.window.given || window < r.window.value {
+		r.window = field[time.Duration]{value: window, at: at, given: true, valid: true}
+	}
+}
+
+// agree reports whether the presets measure the same in the same way, so that one
+// metric can be served from all of them.
+func (d *decoder) agree(parts []part) bool {
+	agreed := true
+	for i := range parts[1:] {
+		first, other := &parts[0], &parts[i+1]
+		if why := disagreement(first, other); why != "" {
+			agreed = false
+			d.report(other.at, fmt.Sprintf("presets %q and %q cannot serve one metric: %s", first.Name, other.Name, why), "write a rule for each, with a metric of its own")
+		}
+	}
+	return agreed
+}
+
+// disagreement says in what two presets differ that one rule cannot have twice.
+func disagreement(a, b *part) string {
+	for _, c := range []struct {
+		what string
+		a, b any
+	}{
+		{"units", a.Unit, b.Unit},
+		{"types", a.rule.Type, b.rule.Type},
+		{"kinds of object", a.rule.Of, b.rule.Of},
+		{"object labels", a.rule.ObjectLabel, b.rule.ObjectLabel},
+		{"quantiles", a.rule.Quantile, b.rule.Quantile},
+		{"labels", a.expr.Labels(), b.expr.Labels()},
+		{"selectable labels", a.rule.Selectable, b.rule.Selectable},
+		{"proofs of zero", a.rule.ZeroWhen, b.rule.ZeroWhen},
+		{"onIdle", a.rule.OnIdle, b.rule.OnIdle},
+		{"onNaN", a.rule.OnNaN, b.rule.OnNaN},
+	} {
+		if left, right := fmt.Sprint(c.a), fmt.Sprint(c.b); left != right {
+			return fmt.Sprintf("their %s differ (%s and %s)", c.what, orNone(left), orNone(right))
+		}
+	}
+	return ""
+}
+
+func orNone(text string) string {
+	if text == "" || text == "[]" {
+		return "none"
+	}
+	return text
+}
+
+// union is the expression of presets that agree. The first that has series of an
+// object answers for it: an object that two of them measure must not count twice.
+func (d *decoder) union(parts []part) (*promexpr.Expr, bool) {
+	if len(parts) == 1 {
+		return parts[0].expr, true
+	}
+	names, finite := parts[0].expr.Labels().Names()
+	names = slices.DeleteFunc(names, func(name string) bool { return name == "le" })
+	if !finite {
+		d.report(parts[0].at, fmt.Sprintf("preset %q stands alone: its result can have %s", parts[0].Name, parts[0].expr.Labels()), "")
+		return nil, false
+	}
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		texts[i] = fmt.Sprintf("(%s)", p.expr)
+	}
+	expr, err := promexpr.Parse(strings.Join(texts, fmt.Sprintf(" or on (%s) ", strings.Join(names, ", "))))
+	if err != nil {
+		d.report(parts[0].at, "the presets are no PromQL together: "+oneLine(err), "")
+		return nil, false
+	}
+	return expr, true
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// fill gives the rule what it does not say itself.
+func (r *ruleConfig) fill(p part, expr field[*promexpr.Expr]) {
+	at, from := p.at, p.rule
+	if !expr.valid {
+		from = p.Rule // The templates say the rest as well.
+		from.ZeroWhen = ""
+	}
+	if from.Buckets != "" {
+		r.buckets = expr
+	} else {
+		r.query = expr
+	}
+	fillText(&r.typ, at, Type(from.Type))
+	fillText(&r.objectLabel, at, from.ObjectLabel)
+	fillText(&r.onIdle, at, Policy(from.OnIdle))
+	fillText(&r.onNaN, at, Policy(from.OnNaN))
+	if from.Of != "" {
+		of, _, _ := parseKind(from.Of)
+		fill(&r.of, at, of)
+	}
+	if from.Quantile != 0 {
+		fill(&r.quantile, at, from.Quantile)
+	}
+	if proof, err := promexpr.Parse(from.ZeroWhen); err == nil {
+		fill(&r.zeroWhen, at, proof)
+	}
+	if len(r.selectable) == 0 {
+		for _, label := range from.Selectable {
+			r.selectable = append(r.selectable, field[string]{value: label, at: at, given: true, valid: true})
+		}
+	}
+}
+
+func fill[T any](f *field[T], at Position, value T) {
+	if !f.given {
+		*f = field[T]{value: value, at: at, given: true, valid: true}
+	}
+}
+
+func fillText[T ~string](f *field[T], at Position, value T) {
+	if value != "" {
+		fill(f, at, value)
+	}
+}
