@@ -57,7 +57,7 @@ func (j *JSON) Handle(m sim.Message) error {
 	case *sim.Begin:
 		j.begin(text)
 	case *sim.Tick:
-		j.tick(text)
+		return j.tick(text)
 	case *sim.Sync:
 		j.syncs.add(text)
 	case *sim.Happening:
@@ -93,12 +93,13 @@ func (j *JSON) begin(text []byte) {
 	fmt.Fprintf(j.out, "%s{\"begin\":%s,\n\"ticks\":[", separator, text)
 }
 
-func (j *JSON) tick(text []byte) {
+func (j *JSON) tick(text []byte) error {
 	if j.ticks > 0 {
-		j.out.WriteString(",\n")
+		text = append([]byte(",\n"), text...)
 	}
 	j.ticks++
-	j.out.Write(text)
+	_, err := j.out.Write(text)
+	return err
 }
 
 func (j *JSON) end(l *endLine) error {

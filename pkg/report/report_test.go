@@ -184,6 +184,11 @@ func FuzzReadMessages(f *testing.F) {
 	for line := range strings.Lines(lines.String()) {
 		f.Add([]byte(line))
 	}
+	f.Add([]byte(`{"kind":"begin","version":1,"run":"a","lengthSeconds":30,"reportSeconds":15,"objective":{"quantile":0.95,"limitSeconds":0.5}}
+{"kind":"tick","run":"a","atSeconds":15,"demand":1e300,"capacity":5,"ready":1,"p95Seconds":"+Inf","objectiveSeconds":0.7}
+{"kind":"sync","run":"a","atSeconds":16,"reason":"TooManyReplicas","observed":[{"metric":"x","value":null,"target":1}]}
+{"kind":"happening","run":"a","atSeconds":16,"event":"prometheusOutage","text":"<b>"}
+{"kind":"end","run":"a","atSeconds":30,"summary":{"replicaHours":1,"p95Seconds":null,"reasons":{"TooManyReplicas":1}}}`))
 	f.Add([]byte(`{"kind":"tick","atSeconds":-1,"demand":"+Inf","p95Seconds":null,"true":[null,1]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var once, twice bytes.Buffer

@@ -129,7 +129,7 @@ func (p *panel) plot(s size) *plot.Plot {
 		axis.Tick.Label.Color = inkOf("label")
 		axis.Tick.Label.Font = font.Font{Typeface: "Liberation", Variant: "Sans", Size: textSize}
 	}
-	plan.Y.LineStyle.Width = 0
+	plan.Y.Width = 0
 	plan.Add(shades(p.shades))
 	if !p.bare {
 		plan.Add(grid{})
