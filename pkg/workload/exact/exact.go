@@ -30,11 +30,11 @@
 //
 // # What ends early
 //
-// A request with a Timeout ends when it is over: from the queue without ever
-// meeting a worker, or out of the hands of its worker, which is free then. Its
-// latency is the Timeout. Requests of a pod that leaves have failed and have no
-// latency; tasks of a Queue go back to their place in it, by age, and their
-// service begins anew. A pod that drains finishes what it holds.
+// A request with a Timeout ends when it is over, wherever it is, and frees the
+// worker or the share of the processor that it has. Its latency is the Timeout.
+// Requests of a pod that leaves have failed and have no latency; tasks of a Queue
+// go back to their place in it, by age, and their service begins anew. A pod that
+// drains finishes what it holds.
 //
 // # Warm-up
 //

@@ -321,6 +321,62 @@ func TestTasksOfAPodThatLeavesGoBackToTheirPlace(t *testing.T) {
 	s.want("seconds", s.pod(1).Seconds, 8.0+(9-1)+(10-2))
 }
 
+func TestTasksThatWentBackAreServedByAge(t *testing.T) {
+	s := newStage(t, workload.Server{Kind: workload.Queue, Workers: 2, Prefetch: 1}, 2)
+	for i := range 8 { // the even ones to pod 0, the odd ones to pod 1
+		s.request(float64(i)/100, 10)
+	}
+	s.pass(1)
+	s.want("held", s.held(), []float64{4, 4})
+	s.Leave(0)
+	s.want("pod 1 is full", s.Whole(), workload.Totals{Arrived: 8, Waiting: 6, InService: 2, Ready: 4})
+	s.pass(15)
+	s.want("after 16s", s.Whole(), workload.Totals{Arrived: 8, Completed: 2, Waiting: 4, InService: 2, Ready: 2})
+	s.pass(30)
+	// 1 and 3 are done at 10.01 and 10.03, then 5 and 0, as 5 was the oldest held and
+	// brought 0, then 2 and 4, then 6 and 7.
+	s.want("seconds", s.pod(1).Seconds, 10+10+(20.01-0.05)+20.03+(30.01-0.02)+(30.03-0.04)+(40.01-0.06)+(40.03-0.07))
+}
+
+func TestATaskThatWentBackMayTimeOutBehindAYoungerOne(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		work float64 // of the younger one
+		want workload.Totals
+	}{
+		{"that is slow", 100, workload.Totals{Arrived: 3, Failed: 1, Waiting: 1, InService: 1}},
+		{"but not one that ends in time", 3, workload.Totals{Arrived: 3, Completed: 2, InService: 1}}, // from 2 until 5 and 10
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newStage(t, workload.Server{Kind: workload.Queue, Workers: 1, Prefetch: 1, Timeout: 10 * time.Second}, 2)
+			s.request(0, 1)
+			s.request(0, 1) // both are done at 1
+			s.pass(1)
+			s.request(0, 5)      // to pod 0, and has time until 11
+			s.pass(1)            // until 2
+			s.request(0, c.work) // to pod 1
+			s.Leave(0)           // the older one goes to pod 1 too, and begins anew
+			s.request(1, 100)    // waits for room
+			s.want("before", s.Whole().Ready, 1.0)
+			s.pass(9.5) // until 11.5
+			got := s.Whole()
+			got.Arrived -= 2
+			got.Completed -= 2
+			s.want("after", got, c.want)
+		})
+	}
+}
+
+func TestWhatIsLinearTimesOutToo(t *testing.T) {
+	s := newStage(t, workload.Server{Kind: workload.Linear, Timeout: 2 * time.Second}, 1)
+	s.request(0, 1)
+	s.request(0, 3)
+	s.pass(5)
+	s.want("in the end", s.pod(0), workload.Counts{
+		Arrived: 2, Completed: 1, Failed: 1, Seconds: 1, Buckets: []float64{1, 1, 1, 1}, Busy: 3,
+	})
+}
+
 func TestPodsWithRoomGetTasksInRotation(t *testing.T) {
 	s := newStage(t, workload.Server{Kind: workload.Queue, Workers: 1, Prefetch: 1}, 3)
 	for range 4 {
@@ -367,6 +423,14 @@ func TestBalancersSpreadRequests(t *testing.T) {
 		s.request(2, 9)
 		s.pass(3)
 		s.want("held", s.held(), []float64{2, 2, 1})
+	})
+	t.Run("least requests: those without any take turns too", func(t *testing.T) {
+		s := newStage(t, workload.Server{Kind: workload.Sync, Workers: 1, Balancer: workload.LeastRequests}, 3)
+		for range 7 {
+			s.request(0, 0.1)
+			s.pass(1)
+		}
+		s.want("arrived", []float64{s.pod(0).Arrived, s.pod(1).Arrived, s.pod(2).Arrived}, []float64{3, 2, 2})
 	})
 	t.Run("random: all alike", func(t *testing.T) {
 		s := newStage(t, workload.Server{Kind: workload.Sync, Workers: 1, Balancer: workload.Random}, 3)
