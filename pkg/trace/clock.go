@@ -108,11 +108,14 @@ func digits(text string) bool {
 // parseNumber reads a decimal number, NaN or Inf. It takes nothing that only Go
 // knows for a number.
 func parseNumber(text string) (float64, bool) {
-	if strings.ContainsAny(text, "xXpP_") {
-		return 0, false
-	}
 	value, err := strconv.ParseFloat(text, 64)
-	return value, err == nil
+	return value, err == nil && !hexadecimal(text)
+}
+
+// hexadecimal reports whether a number is one: 0x1p-2 is no value of a trace.
+func hexadecimal(text string) bool {
+	text = strings.TrimLeft(text, "+-")
+	return len(text) > 1 && text[0] == '0' && text[1]|0x20 == 'x'
 }
 
 // unixText writes nanoseconds since 1970 as seconds, exactly.

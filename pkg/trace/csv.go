@@ -47,7 +47,28 @@ func readCSV(name string, text *bufio.Reader, o Options) (*Set, error) {
 		return nil, err
 	}
 	r.sortEvents()
-	return r.builder.set(name, CSV, nil), nil
+	notes, err := r.dropEmpty()
+	if err != nil {
+		return nil, err
+	}
+	return r.builder.set(name, CSV, notes), nil
+}
+
+// dropEmpty leaves out columns without any value, and says so. One that was asked
+// for is missed.
+func (r *csvReader) dropEmpty() ([]string, error) {
+	var notes []string
+	for _, s := range r.builder.order {
+		if s.length > 0 {
+			continue
+		}
+		if len(r.options.Values) > 0 {
+			return nil, &Problem{File: r.name, Line: 1, Cause: fmt.Sprintf("column %s has no value in any row", quoted(s.Name)), Hint: "choose other columns, of " + listed(r.columns.names)}
+		}
+		notes = append(notes, fmt.Sprintf("Column %s has no value in any row and is left out.", quoted(s.Name)))
+	}
+	r.builder.order = slices.DeleteFunc(r.builder.order, func(s *Series) bool { return s.length == 0 })
+	return notes, nil
 }
 
 // delimiter is the separator that the first line has most: a comma where none.

@@ -208,6 +208,9 @@ func (j *jsonText) bytes() ([]byte, error) {
 	if err := j.expect('"', "a text in quotes"); err != nil {
 		return nil, err
 	}
+	if token, whole := j.short(); whole {
+		return token, nil
+	}
 	j.token = j.token[:0]
 	escaped := false
 	for {
@@ -227,6 +230,22 @@ func (j *jsonText) bytes() ([]byte, error) {
 		j.token = append(j.token, c)
 		j.at++
 	}
+}
+
+// short is the rest of a string that lies in the buffer and has no escapes, as
+// values do.
+func (j *jsonText) short() ([]byte, bool) {
+	for i, c := range j.buffer[j.at:] {
+		if c == '"' {
+			token := j.buffer[j.at : j.at+i]
+			j.at += i + 1
+			return token, true
+		}
+		if c == '\\' || c < ' ' {
+			break
+		}
+	}
+	return nil, false
 }
 
 // text is a string.

@@ -338,3 +338,18 @@ func TestABuilderRefusesTimesThatFall(t *testing.T) {
 		t.Errorf("%d repeats", set.Series[0].repeats)
 	}
 }
+
+func TestAColumnWithoutValuesIsLeftOutAndNoted(t *testing.T) {
+	const text = "time,web-1,web-2\n10,1,\n20,2,\n"
+	set := read(t, text, Options{})
+	if diff := cmp.Diff([]string{"web-1 10:1 20:2"}, lines(set)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{`Column "web-2" has no value in any row and is left out.`}, set.Notes); diff != "" {
+		t.Error(diff)
+	}
+	_, err := Read("f", strings.NewReader(text), Options{Values: []string{"web-2", "web-1"}})
+	if want := `f:1: column "web-2" has no value in any row (hint: choose other columns, of "time", "web-1", "web-2")`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
