@@ -323,29 +323,32 @@ func TestTasksOfAPodThatLeavesGoBackToTheirPlace(t *testing.T) {
 
 func TestTasksThatWentBackAreServedByAge(t *testing.T) {
 	s := newStage(t, workload.Server{Kind: workload.Queue, Workers: 2, Prefetch: 1}, 2)
-	for i := range 8 { // the even ones to pod 0, the odd ones to pod 1
-		s.request(float64(i)/100, 10)
+	for i, work := range []float64{5, 10, 10, 10, 10, 10, 10, 1} { // the even ones to pod 0, the odd ones to pod 1
+		s.request(float64(i)/100, work)
 	}
 	s.pass(1)
 	s.want("held", s.held(), []float64{4, 4})
 	s.Leave(0)
 	s.want("pod 1 is full", s.Whole(), workload.Totals{Arrived: 8, Waiting: 6, InService: 2, Ready: 4})
 	s.pass(15)
-	s.want("after 16s", s.Whole(), workload.Totals{Arrived: 8, Completed: 2, Waiting: 4, InService: 2, Ready: 2})
+	s.want("after 16s", s.Whole(), workload.Totals{Arrived: 8, Completed: 3, Waiting: 3, InService: 2, Ready: 1})
 	s.pass(30)
-	// 1 and 3 are done at 10.01 and 10.03, then 5 and 0, as 5 was the oldest held and
-	// brought 0, then 2 and 4, then 6 and 7.
-	s.want("seconds", s.pod(1).Seconds, 10+10+(20.01-0.05)+20.03+(30.01-0.02)+(30.03-0.04)+(40.01-0.06)+(40.03-0.07))
+	// 1 and 3 are done at 10.01 and 10.03. Then come 5, which is the oldest there and
+	// makes room for 0, and 0, 2, 4, 6 and 7.
+	s.want("seconds", s.pod(1).Seconds, 10+10+(20.01-0.05)+15.03+(25.03-0.02)+(30.01-0.04)+(35.03-0.06)+(31.01-0.07))
 }
 
 func TestATaskThatWentBackMayTimeOutBehindAYoungerOne(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		work float64 // of the younger one
+		then func(*stage)
 		want workload.Totals
 	}{
-		{"that is slow", 100, workload.Totals{Arrived: 3, Failed: 1, Waiting: 1, InService: 1}},
-		{"but not one that ends in time", 3, workload.Totals{Arrived: 3, Completed: 2, InService: 1}}, // from 2 until 5 and 10
+		{"that is slow", 100, func(*stage) {}, workload.Totals{Arrived: 3, Failed: 1, Waiting: 1, InService: 1}},
+		// From 2 until 5 and 10.
+		{"but not one that ends in time", 3, func(*stage) {}, workload.Totals{Arrived: 3, Completed: 2, InService: 1}},
+		{"even while it drains", 3, func(s *stage) { s.Drain(1) }, workload.Totals{Arrived: 3, Completed: 2, Waiting: 1, Ready: 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newStage(t, workload.Server{Kind: workload.Queue, Workers: 1, Prefetch: 1, Timeout: 10 * time.Second}, 2)
@@ -356,8 +359,10 @@ func TestATaskThatWentBackMayTimeOutBehindAYoungerOne(t *testing.T) {
 			s.pass(1)            // until 2
 			s.request(0, c.work) // to pod 1
 			s.Leave(0)           // the older one goes to pod 1 too, and begins anew
-			s.request(1, 100)    // waits for room
+			s.want("held", s.held(), []float64{2})
+			s.request(1, 100) // waits for room
 			s.want("before", s.Whole().Ready, 1.0)
+			c.then(s)
 			s.pass(9.5) // until 11.5
 			got := s.Whole()
 			got.Arrived -= 2
