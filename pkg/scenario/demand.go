@@ -2,11 +2,15 @@ package scenario
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
+	"github.com/pitot-autoscaling/pitot/pkg/trace"
+	"github.com/pitot-autoscaling/pitot/pkg/workload"
 )
 
 // A Demand is where the demand of a Case comes from: a shape, a recorded trace or
@@ -47,20 +51,22 @@ type demandConfig struct {
 	scale    place.Field[float64]
 	values   []place.Field[float64]
 	valuesAt place.Field[bool]
+
+	length time.Duration // 0 where only reading a trace tells
 }
 
 func (d decoder) demand(node *yaml.Node, c *demandConfig) {
 	c.at, c.given = d.At(place.Target(node)), true
 	if place.Target(node).Kind == yaml.ScalarNode {
-		d.Text("demand", &c.shape)(node)
+		d.shape("demand", c)(node)
 	} else {
 		d.Object(node, "demand", place.Fields{
-			"shape":    d.Text("shape", &c.shape),
+			"shape":    d.shape("shape", c),
 			"trace":    d.Text("trace", &c.trace),
 			"column":   d.Text("column", &c.column),
 			"time":     d.Text("time", &c.time),
-			"unit":     d.Text("unit", &c.unit),
-			"gaps":     d.Text("gaps", &c.gaps),
+			"unit":     place.OneOf(d.Decoder, "unit", &c.unit, units...),
+			"gaps":     place.OneOf(d.Decoder, "gaps", &c.gaps, gaps...),
 			"interval": d.Duration("interval", &c.interval),
 			"scale":    d.Number("scale", &c.scale),
 			"values": func(node *yaml.Node) {
@@ -76,6 +82,32 @@ func (d decoder) demand(node *yaml.Node, c *demandConfig) {
 	}
 	c.scale.OrElse(1)
 	d.checkDemand(c)
+}
+
+// The words of package trace.
+var (
+	units = []string{string(trace.Rate), string(trace.Count), string(trace.Counter), string(trace.Events)}
+	gaps  = []string{string(trace.Refuse), string(trace.Hold), string(trace.Zero), string(trace.Interpolate)}
+)
+
+// column is where a shape is wrong, in the words of package workload.
+var column = regexp.MustCompile(`^column (\d+): (.*)$`)
+
+// shape reads a demand's shape, and its length.
+func (d decoder) shape(name string, c *demandConfig) func(*yaml.Node) {
+	return place.Scalar(d.Decoder, name, "text", []string{"!!str"}, &c.shape, func(text string) (string, *place.Refusal) {
+		shaped, err := workload.ParseShape(text, 0)
+		if err == nil {
+			c.length = shaped.Length()
+			return text, nil
+		}
+		refusal := &place.Refusal{Cause: err.Error()}
+		if parts := column.FindStringSubmatch(refusal.Cause); parts != nil {
+			refusal.Column, _ = strconv.Atoi(parts[1])
+			refusal.Cause = parts[2]
+		}
+		return "", refusal
+	})
 }
 
 func (d decoder) checkDemand(c *demandConfig) {
@@ -107,6 +139,7 @@ func (d decoder) checkDemand(c *demandConfig) {
 	if c.scale.Valid && !(c.scale.Value > 0) {
 		d.Report(c.scale.At, fmt.Sprintf("field %q: %g is not above 0", "scale", c.scale.Value), "")
 	}
+	c.length += time.Duration(len(c.values)) * c.interval.Value
 	for _, v := range c.values {
 		if v.Valid && v.Value < 0 {
 			d.Report(v.At, fmt.Sprintf("field %q: %g is below 0", "values", v.Value), "a demand is in requests per second")

@@ -227,14 +227,27 @@ func (d decoder) checkTest(t *testConfig, expects bool) {
 	c.whole("replicas", t.replicas, 1, maxReplicas)
 	c.whole("seed", t.seed, 0, 1<<62)
 	c.time("length", t.length, time.Second, 366*24*time.Hour)
+	if whole := t.demand.length; whole > 0 && t.length.Value > whole {
+		d.Report(t.length.At, fmt.Sprintf("the demand ends before that, at %s", duration(whole)), "")
+	}
 	for _, e := range t.expect {
 		d.checkExpectation(t, e)
 	}
+	end := t.end()
 	for _, e := range t.events {
-		if t.length.Given && t.length.Valid && e.begin.Valid && e.begin.Value >= t.length.Value {
-			d.Report(e.begin.At, fmt.Sprintf("this is not within the test, which ends at %s", duration(t.length.Value)), "")
+		if end > 0 && e.begin.Valid && e.begin.Value >= end {
+			d.Report(e.begin.At, fmt.Sprintf("this is not within the test, which ends at %s", duration(end)), "")
 		}
 	}
+}
+
+// end is when the test ends; 0 where only its trace tells.
+func (t *testConfig) end() time.Duration {
+	whole := t.demand.length
+	if own := t.length.Value; own > 0 && (whole == 0 || own < whole) {
+		return own
+	}
+	return whole
 }
 
 // checkExpectation refuses what the test cannot tell.
@@ -242,8 +255,8 @@ func (d decoder) checkExpectation(t *testConfig, e Expectation) {
 	if needsObjective := e.Figure == MinutesOver || e.Figure == LongestShort; needsObjective && !t.objective.Given {
 		d.Report(e.Position, fmt.Sprintf("%s needs an objective", e.Figure), "add one to the test, as in objective: p95=500ms")
 	}
-	if last := max(e.From, e.Until); t.length.Given && t.length.Valid && last > t.length.Value {
-		d.Report(e.Position, fmt.Sprintf("%s is after the end of the test, %s", duration(last), duration(t.length.Value)), "")
+	if last, end := max(e.From, e.Until), t.end(); end > 0 && last > end {
+		d.Report(e.Position, fmt.Sprintf("%s is after the end of the test, %s", duration(last), duration(end)), "")
 	}
 }
 
