@@ -28,8 +28,8 @@ type query struct {
 	target  *series // of what is not scraped from pods
 	counted float64 // by Arrivals at the last look without scrapes
 
+	phase   time.Duration
 	due     int64
-	asked   bool
 	good    int64 // when the last good answer was evaluated; 0: there is none
 	failure failure
 }
@@ -51,14 +51,13 @@ func (f failure) err(window time.Duration) error {
 // retryAfter is the pause after a query that failed.
 const retryAfter = int64(5 * time.Second / time.Millisecond)
 
-// refresh asks Prometheus once.
-func (q *query) refresh(now int64, b *backend, away bool, every int64) {
-	q.asked = true
-	q.due = now + every
+// refresh asks Prometheus once. What was answered is asked again at its phase.
+func (q *query) refresh(now int64, b *backend, away bool, every time.Duration) {
+	q.due = nextAt(now, q.phase, every)
 	if away {
 		b.failing = true
 		q.failure = failure{away: true}
-		q.due = now + min(every, retryAfter)
+		q.due = min(q.due, now+retryAfter)
 		return
 	}
 	if b.failing && now-b.answered > 2*b.interval {
@@ -68,7 +67,7 @@ func (q *query) refresh(now int64, b *backend, away bool, every int64) {
 	full := b.back + q.Window.Milliseconds() + b.interval
 	if q.Window > 0 && b.back > 0 && now < full {
 		q.failure = failure{until: full}
-		q.due = now + min(every, full-now)
+		q.due = min(q.due, full)
 		return
 	}
 	q.failure, q.good = failure{}, now
@@ -80,8 +79,6 @@ const backendName = "prometheus"
 func (q *query) readable(now, maxAge int64) error {
 	age := now - q.good
 	switch {
-	case !q.asked:
-		return fmt.Errorf("backend %q has not answered the first query yet", backendName)
 	case q.good == 0:
 		return fmt.Errorf("backend %q: %w (no good answer yet)", backendName, q.failure.err(q.Window))
 	case age <= maxAge:

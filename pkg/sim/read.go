@@ -32,6 +32,9 @@ func (s *signals) read(m *hpa.Metric, pods []int, place int) hpa.Reading {
 	if !ok {
 		return hpa.Reading{Err: fmt.Errorf("no signal for the %s: %s", m, s.known())}
 	}
+	if q.good == 0 && q.failure == (failure{}) { // the first read waits for an answer
+		q.refresh(s.now, &s.backend, s.away, s.Refresh)
+	}
 	err := q.readable(s.now, s.MaxAge.Milliseconds())
 	switch {
 	case err != nil:

@@ -25,7 +25,7 @@ func told(t testing.TB, c *Config) string {
 	var text bytes.Buffer
 	lines := json.NewEncoder(&text)
 	if _, err := Run(t.Context(), c, handlerFunc(func(m Message) error {
-		text.WriteString(fmt.Sprintf("%T ", m))
+		fmt.Fprintf(&text, "%T ", m)
 		return lines.Encode(m)
 	})); err != nil {
 		t.Fatal(err)

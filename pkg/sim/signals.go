@@ -35,7 +35,7 @@ func NewSignals(given map[string]Signal, options SignalOptions) (Pipeline, error
 	}
 	columns := map[SignalKind]int{}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		q := &query{Signal: given[name], name: name}
+		q := &query{Signal: given[name], name: name, phase: RefreshPhase(o.Seed, name, o.Refresh)}
 		s.longest = max(s.longest, q.Window)
 		if _, known := columns[q.Kind]; !known && !q.shared() {
 			columns[q.Kind] = s.width
@@ -72,6 +72,7 @@ type signals struct {
 	longest time.Duration
 
 	before, now int64 // of the last two Observes
+	away        bool  // in the last one
 	version     int
 	all         []*series // of pods, by their numbers; also of gone ones while some window sees them
 	gone        int       // how many of them
@@ -100,7 +101,7 @@ func (s *signals) wide(k SignalKind) int {
 
 // Observe implements Pipeline.
 func (s *signals) Observe(at time.Time, scene Scene) {
-	s.before, s.now = s.now, at.UnixMilli()
+	s.before, s.now, s.away = s.now, at.UnixMilli(), scene.Outage
 	if s.version == 0 {
 		s.start()
 	}
@@ -117,7 +118,7 @@ func (s *signals) Observe(at time.Time, scene Scene) {
 			}
 		}
 		if s.now >= q.due {
-			q.refresh(s.now, &s.backend, scene.Outage, s.Refresh.Milliseconds())
+			q.refresh(s.now, &s.backend, s.away, s.Refresh)
 		}
 	}
 	if s.gone > 0 {
@@ -129,7 +130,7 @@ func (s *signals) Observe(at time.Time, scene Scene) {
 func (s *signals) start() {
 	s.before = s.now - 1
 	for _, q := range s.queries {
-		q.due = nextAt(s.before, RefreshPhase(s.Seed, q.name, s.Refresh), s.Refresh)
+		q.due = nextAt(s.now, q.phase, s.Refresh)
 		switch q.Kind {
 		case Arrivals:
 			q.target.due = s.firstScrape(Ingress)
@@ -139,9 +140,9 @@ func (s *signals) start() {
 	}
 }
 
-// firstScrape is that of a target that comes up now.
+// firstScrape is that of a target that came up since the last Observe.
 func (s *signals) firstScrape(target int) int64 {
-	return nextAt(s.before, ScrapePhase(s.Seed, target, s.Interval), s.Interval)
+	return nextAt(s.before-1, ScrapePhase(s.Seed, target, s.Interval), s.Interval)
 }
 
 // nextAt is the first time after another that has a phase.

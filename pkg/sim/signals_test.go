@@ -281,7 +281,7 @@ func TestAnOutageIsBridgedAndThenAnError(t *testing.T) {
 func TestBeforeTheFirstScrapesNothingIsKnown(t *testing.T) {
 	b := newBench(t, allKinds, SignalOptions{Workers: 4, Bounds: []float64{1}}, 1, 2)
 	b.p.Observe(b.at, b.scene)
-	b.wantErr("at once", hpa.Pods, "rate", "has not answered the first query yet")
+	b.wantErr("at once", hpa.Pods, "rate", "none of the 2 live pods has a series")
 	b.run(15, 80)
 	b.wantErr("one scrape", hpa.Pods, "rate", "no series")
 	b.wantErr("one scrape", hpa.Object, "rate", "none of the 2 live pods has a series")
