@@ -52,8 +52,8 @@ func metricsOf(spec *hpa.Spec) []string {
 		return nil
 	}
 	var names []string
-	for _, m := range spec.Metrics {
-		names = append(names, m.Name)
+	for i := range spec.Metrics {
+		names = append(names, nameOf(&spec.Metrics[i]).Name)
 	}
 	return distinct(names)
 }

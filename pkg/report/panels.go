@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"gonum.org/v1/plot"
@@ -183,7 +184,7 @@ func (s *sheet) axisOf(lowest, highest float64) axis {
 func (s *sheet) draw(r *htmlRun, a axis) (figurePanel, error) {
 	figure := figurePanel{ID: s.id, Title: s.title, Unit: s.unit}
 	if a.bottom > 0 {
-		figure.Unit += ", logarithmic"
+		figure.Unit = strings.TrimPrefix(s.unit+", logarithmic", ", ")
 	}
 	lines := slices.DeleteFunc(slices.Clone(s.lines), func(l drawn) bool {
 		return !l.known(r.series.at)

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,17 +207,31 @@ func TestPagesToLookAt(t *testing.T) {
 	if dir == "" {
 		t.Skip("PITOT_TEST_SCREENSHOTS names no folder")
 	}
-	calm := day("calm")
-	calm.max = 30
+	web := func(*sim.Config) {}
+	generous := func(c *sim.Config) { c.Spec.MaxReplicas = 30 }
+	fixed := func(c *sim.Config) { c.Spec, c.Replicas, c.Events = nil, 12, nil }
 	for name, html := range map[string][]byte{
+		"day":   simulatedPage(t, map[string]func(*sim.Config){"web": web}),
+		"two":   simulatedPage(t, map[string]func(*sim.Config){"web": web, "generous": generous}),
+		"three": simulatedPage(t, map[string]func(*sim.Config){"web": web, "generous": generous, "fixed-12": fixed}),
 		"short": pageOf(t, short("web")),
-		"day":   pageOf(t, day("web")),
-		"three": pageOf(t, day("web"), calm, &flight{name: "fixed-16", fixed: true, length: 24 * time.Hour, tick: 15 * time.Second, peak: 700}),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name+".html"), html, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+func simulatedPage(t *testing.T, runs map[string]func(*sim.Config)) []byte {
+	var b bytes.Buffer
+	h := NewHTML(&b, HTMLOptions{Title: "shop", Assumptions: assumptions[:3]})
+	for _, name := range slices.Sorted(maps.Keys(runs)) {
+		if _, err := sim.Run(t.Context(), simulated(t, name, runs[name]), h); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed(t, h)
+	return b.Bytes()
 }
 
 func TestThePageEscapesWhatItShows(t *testing.T) {

@@ -96,10 +96,11 @@ func newSeries(m *sim.Begin, most int) *series {
 	return s
 }
 
+// nameOf names a metric as the simulator does in what the HPA observed.
 func nameOf(m *hpa.Metric) metricName {
 	name := metricName{Name: m.Name}
 	if m.Container != "" {
-		name.Name += " of container " + m.Container
+		name.Name += "/" + m.Container
 	}
 	if m.Target.Type == hpa.Utilization {
 		name.Unit = "%"

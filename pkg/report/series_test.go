@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math"
 	"runtime"
 	"strings"
@@ -155,5 +156,21 @@ func BenchmarkHTMLOf87Days(b *testing.B) {
 		h := NewHTML(&bytes.Buffer{}, HTMLOptions{})
 		long(b, "web", h)
 		closed(b, h)
+	}
+}
+
+func BenchmarkJSONLOf87Days(b *testing.B) {
+	for b.Loop() {
+		j := NewJSONL(io.Discard)
+		long(b, "web", j)
+		closed(b, j)
+	}
+}
+
+func BenchmarkTextOf87Days(b *testing.B) {
+	for b.Loop() {
+		text := NewText(io.Discard, TextOptions{})
+		long(b, "web", text)
+		closed(b, text)
 	}
 }
