@@ -39,18 +39,21 @@ type Env struct {
 	Stderr io.Writer
 	// Getenv looks up an environment variable; "" when it is unset.
 	Getenv func(name string) string
-	// Terminal reports whether Stdout is a terminal that can be drawn on.
-	Terminal bool
+	// Terminal reports whether Stdout is a terminal that can be drawn on, and
+	// ErrTerminal whether Stderr is one.
+	Terminal    bool
+	ErrTerminal bool
 }
 
 // OSEnv is the environment of the process.
 func OSEnv() Env {
 	return Env{
-		Stdin:    os.Stdin,
-		Stdout:   os.Stdout,
-		Stderr:   os.Stderr,
-		Getenv:   os.Getenv,
-		Terminal: isTerminal(os.Stdout),
+		Stdin:       os.Stdin,
+		Stdout:      os.Stdout,
+		Stderr:      os.Stderr,
+		Getenv:      os.Getenv,
+		Terminal:    isTerminal(os.Stdout),
+		ErrTerminal: isTerminal(os.Stderr),
 	}
 }
 
@@ -128,6 +131,9 @@ Begin with "pitot demo": it needs no cluster and no Prometheus.`,
 		newCheck(env),
 		newQuery(env),
 		newExplain(env),
+		newSimulate(env),
+		newCompare(env),
+		newTest(env),
 		newVersion(env),
 	)
 	for _, cmd := range append(root.Commands(), root) {

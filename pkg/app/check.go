@@ -76,7 +76,7 @@ The exit code is 0 for a right configuration and 3 for one with problems.`,
 func writeCheck(env Env, output format, set *rule.Set, problems rule.Problems) error {
 	switch {
 	case output == formatJSON:
-		return writeJSON(env.Stdout, report(set, problems))
+		return writeJSON(env.Stdout, newCheckReport(set, problems))
 	case len(problems) > 0:
 		_, err := fmt.Fprintln(env.Stdout, problems)
 		return err
@@ -85,7 +85,7 @@ func writeCheck(env Env, output format, set *rule.Set, problems rule.Problems) e
 	}
 }
 
-func report(set *rule.Set, problems rule.Problems) checkReport {
+func newCheckReport(set *rule.Set, problems rule.Problems) checkReport {
 	r := checkReport{Valid: len(problems) == 0, Rules: []checkedRule{}, Problems: checkProblems(problems)}
 	if set == nil {
 		return r

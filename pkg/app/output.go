@@ -14,32 +14,47 @@ import (
 type format string
 
 const (
-	formatText format = "text"
-	formatJSON format = "json"
+	formatText     format = "text"
+	formatJSON     format = "json"
+	formatJSONL    format = "jsonl"
+	formatCSV      format = "csv"
+	formatMarkdown format = "markdown"
 )
 
-var formats = []string{string(formatText), string(formatJSON)}
+// A formatFlag is a format that is one of several.
+type formatFlag struct {
+	format
+	among []format
+}
 
-// String, Set and Type make a format a flag.
-func (f *format) String() string { return string(*f) }
+// String, Set and Type make it a flag.
+func (f *formatFlag) String() string { return string(f.format) }
 
 // Type names the values in --help.
-func (f *format) Type() string { return strings.Join(formats, "|") }
+func (f *formatFlag) Type() string { return f.list("|") }
 
-// Set refuses what is not a format.
-func (f *format) Set(text string) error {
-	if !slices.Contains(formats, text) {
-		return fmt.Errorf("use %s", strings.Join(formats, " or "))
+// Set refuses what is not among the formats.
+func (f *formatFlag) Set(text string) error {
+	if !slices.Contains(f.among, format(text)) {
+		return fmt.Errorf("use %s", f.list(" or "))
 	}
-	*f = format(text)
+	f.format = format(text)
 	return nil
 }
 
-// outputFlag adds -o to flags.
-func outputFlag(flags *pflag.FlagSet) *format {
-	f := formatText
-	flags.VarP(&f, "output", "o", "how to write the result")
-	return &f
+func (f *formatFlag) list(separator string) string {
+	names := make([]string, len(f.among))
+	for i, one := range f.among {
+		names[i] = string(one)
+	}
+	return strings.Join(names, separator)
+}
+
+// outputFlag adds -o to flags: text or JSON, and more.
+func outputFlag(flags *pflag.FlagSet, more ...format) *format {
+	f := &formatFlag{format: formatText, among: append([]format{formatText, formatJSON}, more...)}
+	flags.VarP(f, "output", "o", "how to write the result")
+	return &f.format
 }
 
 // writeJSON writes v on one line.

@@ -45,8 +45,7 @@ type Options struct {
 
 	ScrapeInterval time.Duration
 	Refresh        time.Duration // between two queries of a rule
-	// First is when a pod that became ready at a time is first scraped.
-	First func(pod int, since time.Time) time.Time
+	Seed           uint64        // of the phases, which are those of package sim
 }
 
 // A Pipeline implements sim.Pipeline.
@@ -61,6 +60,7 @@ type Pipeline struct {
 	mapper   meta.RESTMapper
 	pods     *members
 
+	keys    []snapshot.Key // that the autoscaler's metrics ask
 	now     time.Time
 	outage  bool
 	targets map[int]*target // pods by their ids
@@ -72,6 +72,7 @@ type Pipeline struct {
 
 var (
 	_ sim.Pipeline     = (*Pipeline)(nil)
+	_ sim.Checker      = (*Pipeline)(nil)
 	_ snapshot.Querier = (*Pipeline)(nil)
 )
 
@@ -83,7 +84,7 @@ func New(o Options) (*Pipeline, error) {
 	if p.pages, p.exporter, err = pages(o.Page, o.Bounds); err != nil {
 		return nil, err
 	}
-	if err := p.fit(); err != nil {
+	if err := p.Check(o.Autoscaler.Spec.Metrics); err != nil {
 		return nil, err
 	}
 	clock := func() time.Time { return p.now }
@@ -93,9 +94,12 @@ func New(o Options) (*Pipeline, error) {
 	for _, b := range o.Rules.Backends {
 		backends[b.Name] = snapshot.Backend{Querier: p, ScrapeInterval: o.ScrapeInterval}
 	}
-	p.store = snapshot.NewManual(snapshot.Options{Backends: backends, Interval: o.Refresh})
+	names := map[snapshot.Key]string{}
+	p.store = snapshot.NewManual(snapshot.Options{Backends: backends, Interval: o.Refresh}, func(key snapshot.Key) time.Duration {
+		return sim.RefreshPhase(o.Seed, names[key], o.Refresh)
+	})
 	p.provider = provider.New(o.Rules, provider.Reader{Store: p.store, Pods: p.pods, Now: clock}, p.mapper)
-	return p, nil
+	return p, p.want(names)
 }
 
 // retention is what the longest window of the rules needs, and the engine's own
@@ -123,6 +127,9 @@ func (p *Pipeline) Query(ctx context.Context, expr string, at time.Time) (instan
 
 // Observe scrapes what is due, and then asks the queries that are.
 func (p *Pipeline) Observe(at time.Time, scene sim.Scene) {
+	if p.now.IsZero() {
+		p.begin(at)
+	}
 	p.now, p.outage = at, scene.Outage
 	for i := range scene.Pods {
 		t := p.meet(&scene.Pods[i])
@@ -136,16 +143,35 @@ func (p *Pipeline) Observe(at time.Time, scene sim.Scene) {
 	p.store.Advance(context.Background(), at)
 }
 
+// begin has the autoscaler's metrics asked before they are first read, as Pitot
+// does for the HPAs of a cluster.
+func (p *Pipeline) begin(at time.Time) {
+	for _, key := range p.keys {
+		p.store.Want(key, at)
+	}
+}
+
 // meet returns the target of a pod, which is in the scene.
 func (p *Pipeline) meet(pod *sim.ScenePod) *target {
 	t := p.targets[pod.ID]
 	if t == nil {
-		t = &target{id: pod.ID, name: pod.Name, due: p.opts.First(pod.ID, pod.Since)}
+		t = &target{id: pod.ID, name: pod.Name, due: p.first(pod.ID, pod.Since)}
 		p.targets[pod.ID] = t
 		p.order = append(p.order, t)
 	}
 	t.seen = true
 	return t
+}
+
+// first is when a target that answers from a time on is first scraped.
+func (p *Pipeline) first(id int, since time.Time) time.Time {
+	interval := p.opts.ScrapeInterval
+	into := time.Duration(since.UnixNano()) % interval
+	wait := sim.ScrapePhase(p.opts.Seed, id, interval) - into
+	if wait < 0 {
+		wait += interval
+	}
+	return since.Add(wait)
 }
 
 // part ends the series of the pods that are no longer in the scene.
@@ -173,7 +199,7 @@ func (p *Pipeline) scrapeQueue(at time.Time, scene sim.Scene) {
 		return
 	}
 	if p.queue == nil {
-		p.queue = &target{id: -1, name: "queue-exporter", due: at}
+		p.queue = &target{id: sim.Broker, name: "queue-exporter", due: p.first(sim.Broker, at)}
 	}
 	if !scene.Outage && p.queue.isDue(at, p.opts.ScrapeInterval) {
 		p.scrape(p.queue, p.exporter, sight{fleet: scene.Fleet.Whole()})

@@ -103,7 +103,6 @@ func shop(page []promsim.Series) (*promsim.Pipeline, hpa.Spec, error) {
 	p, err := promsim.New(promsim.Options{
 		Rules: set, Autoscaler: &found[0], Page: page, Bounds: []float64{0.1, 0.2},
 		ScrapeInterval: 15 * time.Second, Refresh: 15 * time.Second,
-		First: func(pod int, since time.Time) time.Time { return since.Add(time.Duration(pod) * time.Second) },
 	})
 	return p, found[0].Spec, err
 }

@@ -14,14 +14,15 @@ import (
 	api "sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
 	"github.com/pitot-autoscaling/pitot/pkg/hpa"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 	"github.com/pitot-autoscaling/pitot/pkg/manifest"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
-// Read answers as the metrics APIs do.
+// Read answers as the metrics APIs do. A query that is due within a step is asked at
+// its end, as a scrape is, and so never in between.
 func (p *Pipeline) Read(at time.Time, metrics []hpa.Metric, pods []int) []hpa.Reading {
 	p.now = at
-	p.store.Advance(context.Background(), at)
 	p.pods.live = p.pods.live[:0]
 	for _, id := range pods {
 		if t := p.targets[id]; t != nil {
@@ -48,10 +49,7 @@ func (p *Pipeline) read(m *hpa.Metric, source manifest.Source, pods []int) hpa.R
 	if p.err != nil {
 		return hpa.Reading{Err: p.err}
 	}
-	selector, err := metav1.LabelSelectorAsSelector(source.Selector)
-	if source.Selector == nil {
-		selector = labels.Everything()
-	}
+	selector, err := selectorOf(source)
 	if err != nil {
 		return hpa.Reading{Err: err}
 	}
@@ -125,11 +123,58 @@ func (p *Pipeline) resource(object manifest.Target) (schema.GroupResource, error
 	return mapping.Resource.GroupResource(), nil
 }
 
-// fit refuses metrics that no rule serves.
-func (p *Pipeline) fit() error {
-	var errs []error
+// want finds the keys of the autoscaler's metrics, and names each by its metric.
+func (p *Pipeline) want(names map[snapshot.Key]string) error {
 	for i := range p.opts.Autoscaler.Spec.Metrics {
-		m := &p.opts.Autoscaler.Spec.Metrics[i]
+		m, source := &p.opts.Autoscaler.Spec.Metrics[i], p.source(i)
+		key, err := p.key(m, source)
+		switch {
+		case err != nil:
+			return fmt.Errorf("metric %s: %w", m.Name, err)
+		case key == snapshot.Key{} || names[key] != "":
+			continue
+		}
+		names[key] = m.Name
+		p.keys = append(p.keys, key)
+	}
+	return nil
+}
+
+// key is what a metric asks, and none for resource metrics.
+func (p *Pipeline) key(m *hpa.Metric, source manifest.Source) (snapshot.Key, error) {
+	selector, err := selectorOf(source)
+	if err != nil {
+		return snapshot.Key{}, err
+	}
+	namespace := p.opts.Autoscaler.Namespace
+	switch m.Type {
+	case hpa.External:
+		return p.provider.ExternalKey(namespace, m.Name, selector)
+	case hpa.Pods:
+		return p.provider.CustomKey(namespace, m.Name, schema.GroupResource{Resource: "pods"}, selector)
+	case hpa.Object:
+		of, err := p.resource(source.Object)
+		if err != nil {
+			return snapshot.Key{}, err
+		}
+		return p.provider.CustomKey(namespace, m.Name, of, selector)
+	default:
+		return snapshot.Key{}, nil
+	}
+}
+
+func selectorOf(source manifest.Source) (labels.Selector, error) {
+	if source.Selector == nil {
+		return labels.Everything(), nil
+	}
+	return metav1.LabelSelectorAsSelector(source.Selector)
+}
+
+// Check implements sim.Checker: it refuses metrics that no rule serves.
+func (p *Pipeline) Check(metrics []hpa.Metric) error {
+	var errs []error
+	for i := range metrics {
+		m := &metrics[i]
 		if err := p.served(m, p.source(i)); err != nil {
 			errs = append(errs, fmt.Errorf("metric %s: %w", m.Name, err))
 		}

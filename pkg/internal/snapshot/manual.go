@@ -13,6 +13,7 @@ import (
 // from their beginning. It is not safe for concurrent use.
 type Manual struct {
 	opts     Options
+	phase    func(Key) time.Duration // nil: intervals count from the first read
 	backends map[string]*backend
 	entries  map[Key]*manualEntry
 	order    []*manualEntry // as they were first read: queries run in this order
@@ -28,12 +29,14 @@ type manualEntry struct {
 }
 
 // NewManual returns an empty Manual. Of the options, FirstWait, Concurrency and
-// Observe mean nothing to it, and Jitter is none by default.
-func NewManual(opts Options) *Manual {
+// Observe mean nothing to it, and Jitter is none by default. The phase is when
+// within each interval of Unix time a key is asked; nil: an interval after it was
+// asked last.
+func NewManual(opts Options, phase func(Key) time.Duration) *Manual {
 	if opts.Jitter == nil {
 		opts.Jitter = func(_ Key, d time.Duration) time.Duration { return d }
 	}
-	m := &Manual{opts: opts.Default(), backends: map[string]*backend{}, entries: map[Key]*manualEntry{}}
+	m := &Manual{opts: opts.Default(), phase: phase, backends: map[string]*backend{}, entries: map[Key]*manualEntry{}}
 	for name, b := range m.opts.Backends {
 		m.backends[name] = newBackend(nil, b.Default(), 1)
 	}
@@ -58,6 +61,34 @@ func (m *Manual) Advance(ctx context.Context, now time.Time) {
 	m.order = alive
 }
 
+// Want has a key asked when it is due next, so that the first read finds an answer.
+// It is for a time before the first Advance, which is told.
+func (m *Manual) Want(key Key, now time.Time) {
+	m.now = now
+	e := m.add(key)
+	e.read, e.due = now, m.next(key)
+}
+
+func (m *Manual) add(key Key) *manualEntry {
+	e := &manualEntry{key: key}
+	m.entries[key] = e
+	m.order = append(m.order, e)
+	return e
+}
+
+// next is when a key is asked again if all goes well.
+func (m *Manual) next(key Key) time.Time {
+	if m.phase == nil {
+		return m.now.Add(m.opts.Jitter(key, m.opts.Interval))
+	}
+	into := time.Duration(m.now.UnixNano()) % m.opts.Interval
+	at := m.now.Add(m.phase(key) - into)
+	for !at.After(m.now) {
+		at = at.Add(m.opts.Interval)
+	}
+	return at
+}
+
 // Read returns the key's Snapshot as of the last Advance. The errors are those of
 // Store.Read, without those of waiting.
 func (m *Manual) Read(ctx context.Context, key Key) (*Snapshot, error) {
@@ -69,12 +100,12 @@ func (m *Manual) Read(ctx context.Context, key Key) (*Snapshot, error) {
 		case len(m.entries) >= m.opts.MaxKeys:
 			return nil, ErrTooManyKeys
 		}
-		e = &manualEntry{key: key}
-		m.entries[key] = e
-		m.order = append(m.order, e)
-		m.refresh(ctx, e)
+		e = m.add(key)
 	}
 	e.read = m.now
+	if e.latest == nil {
+		m.refresh(ctx, e)
+	}
 	return e.latest.serve(key.Backend, m.now, m.opts.MaxAge)
 }
 
@@ -87,13 +118,19 @@ func (m *Manual) refresh(ctx context.Context, e *manualEntry) {
 		err = errRepeated
 	}
 	e.latest = e.latest.next(m.now, answer, err)
-	pause := m.opts.Jitter(e.key, m.opts.Interval)
+	e.due = m.next(e.key)
 	recovering, isRecovering := errors.AsType[*RecoveringError](err)
 	switch {
 	case isRecovering:
-		pause = min(pause, recovering.Until.Sub(m.now))
+		e.due = earlier(e.due, recovering.Until)
 	case err != nil:
-		pause = min(pause, m.opts.Jitter(e.key, retryAfter))
+		e.due = earlier(e.due, m.now.Add(m.opts.Jitter(e.key, retryAfter)))
 	}
-	e.due = m.now.Add(pause)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }

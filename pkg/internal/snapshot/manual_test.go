@@ -41,17 +41,19 @@ func TestAManualStoreServesWhatAStoreServes(t *testing.T) {
 				Backends: map[string]Backend{"main": {Querier: scripted{away}}},
 				Jitter:   func(_ Key, d time.Duration) time.Duration { return d },
 			}
-			store, manual := NewStore(opts), NewManual(opts)
+			store, manual := NewStore(opts), NewManual(opts, nil)
 			defer store.Close()
-			keys := []Key{{Backend: "main", Query: "gauge"}, {Backend: "main", Query: "rate", Window: time.Minute}}
+			// One key at a time: of two, a Store lets only one ask what does not answer.
+			key := Key{Backend: "main", Query: "gauge"}
+			if seed%2 == 1 {
+				key.Window = time.Minute
+			}
 			for second := range length {
 				manual.Advance(t.Context(), time.Now())
 				synctest.Wait()
-				for _, key := range keys {
-					want, got := told(store.Read(t.Context(), key)), told(manual.Read(t.Context(), key))
-					if got != want {
-						t.Fatalf("seed %d, second %d, %s: %s, a Store serves %s", seed, second, key.Query, got, want)
-					}
+				want, got := told(store.Read(t.Context(), key)), told(manual.Read(t.Context(), key))
+				if got != want {
+					t.Fatalf("seed %d, second %d, window %s: %s, a Store serves %s", seed, second, key.Window, got, want)
 				}
 				time.Sleep(time.Second)
 			}
@@ -68,7 +70,7 @@ func told(snap *Snapshot, err error) string {
 
 func TestAManualStoreForgetsAndRefuses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		m := NewManual(Options{Backends: map[string]Backend{"main": {Querier: scripted{make([]bool, 5000)}}}, MaxKeys: 1})
+		m := NewManual(Options{Backends: map[string]Backend{"main": {Querier: scripted{make([]bool, 5000)}}}, MaxKeys: 1}, nil)
 		m.Advance(t.Context(), time.Now())
 		if _, err := m.Read(t.Context(), Key{Backend: "main", Query: "a"}); err != nil {
 			t.Fatal(err)
@@ -83,6 +85,26 @@ func TestAManualStoreForgetsAndRefuses(t *testing.T) {
 		m.Advance(t.Context(), time.Now())
 		if _, err := m.Read(t.Context(), Key{Backend: "main", Query: "b"}); err != nil {
 			t.Errorf("after the first was forgotten: %v", err)
+		}
+	})
+}
+
+func TestAManualStoreAsksAtItsPhase(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := Key{Backend: "main", Query: "a"}
+		m := NewManual(Options{Backends: map[string]Backend{"main": {Querier: scripted{make([]bool, 100)}}}},
+			func(Key) time.Duration { return 4 * time.Second })
+		m.Want(key, time.Now())
+		var asked []string
+		for range 50 {
+			m.Advance(t.Context(), time.Now())
+			if at := told(m.Read(t.Context(), key)); len(asked) == 0 || asked[len(asked)-1] != at {
+				asked = append(asked, at)
+			}
+			time.Sleep(time.Second)
+		}
+		if got := fmt.Sprint(asked); got != "[0 4 19 34 49]" {
+			t.Errorf("asked at the seconds %s", got)
 		}
 	})
 }

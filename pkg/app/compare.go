@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pitot-autoscaling/pitot/pkg/report"
+	"github.com/pitot-autoscaling/pitot/pkg/sim"
+)
+
+func newCompare(env Env) *cobra.Command {
+	var o tunnelFlags
+	cmd := &cobra.Command{
+		Use:   "compare OLD NEW",
+		Short: "What would change: two versions of an HPA through the same traffic",
+		Long: `Compare simulates two versions of an HPA on the same demand and tells the
+differences: replica-hours, cost, time over the objective, scale events. Below stand
+the baselines: fixed replicas, the default behavior and perfect foresight.
+
+With -o markdown the result is ready for a comment on a pull request.`,
+		Example: `  pitot compare old.yaml new.yaml --trace day.csv --app app.yaml --objective p95=500ms
+  git show main:hpa.yaml > old.yaml; pitot compare old.yaml hpa.yaml --trace day.csv --app app.yaml -o markdown`,
+		Args: cobra.ExactArgs(2),
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	o.register(flags)
+	output := outputFlag(flags, formatMarkdown)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return o.compare(cmd.Context(), env, args, *output) }
+	return cmd
+}
+
+// A comparison is what "pitot compare -o json" prints.
+type comparison struct {
+	Runs []comparedRun `json:"runs"` // old, new, baselines
+}
+
+type comparedRun struct {
+	Run     string      `json:"run"`
+	Hours   float64     `json:"hours"` // of virtual time
+	Summary sim.Summary `json:"summary"`
+}
+
+func (t *tunnelFlags) compare(ctx context.Context, env Env, manifests []string, output format) error {
+	flights, err := t.flights(env, manifests)
+	if err != nil {
+		return err
+	}
+	if flights[0].name == flights[1].name {
+		flights[0].name, flights[1].name = manifests[0], manifests[1]
+	}
+	var compared, all report.Runs
+	for _, f := range flights {
+		if _, err := f.fly(ctx, report.Each{progress(env, f), &compared, &all}); err != nil {
+			return inputError(fmt.Errorf("%s: %w", f.name, err))
+		}
+	}
+	if !t.openLoop {
+		if err := flyBaselines(ctx, env, flights[1], &all); err != nil {
+			return err
+		}
+	}
+	return writeComparison(env, output, compared.All(), all.All())
+}
+
+func writeComparison(env Env, output format, compared, all []report.Run) error {
+	form := report.Plain
+	switch output {
+	case formatJSON:
+		var c comparison
+		for i := range all {
+			c.Runs = append(c.Runs, comparedRun{Run: all[i].Name, Hours: all[i].Length.Round(time.Second).Hours(), Summary: all[i].Summary})
+		}
+		return writeJSON(env.Stdout, c)
+	case formatMarkdown:
+		form = report.Markdown
+	}
+	if err := report.Compare(env.Stdout, form, compared[0], compared[1]); err != nil {
+		return err
+	}
+	if len(all) == len(compared) {
+		return nil
+	}
+	heading := "\nBeside the baselines:\n\n"
+	if output == formatMarkdown {
+		heading = "\n<details><summary>Beside the baselines</summary>\n\n"
+	}
+	fmt.Fprint(env.Stdout, heading)
+	if err := report.Table(env.Stdout, form, 0, all); err != nil {
+		return err
+	}
+	if output == formatMarkdown {
+		fmt.Fprint(env.Stdout, "\n</details>\n")
+	}
+	return nil
+}
