@@ -1,9 +1,9 @@
 package trace
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strconv"
 	"testing"
@@ -25,51 +25,53 @@ func load(row, series int) []byte {
 // jitter is the milliseconds that a scrape is late.
 func jitter(row, series int) int { return (row*31 + series*17) % 13 }
 
-func writeMonthCSV(w *bufio.Writer, rows, late int) {
-	w.WriteString("time")
+func writeMonthCSV(w io.Writer, rows, late int) {
+	line := []byte("time")
 	for i := range monthSeries {
-		fmt.Fprintf(w, ",web-%d", i)
+		line = fmt.Appendf(line, ",web-%d", i)
 	}
 	for row := range rows {
-		fmt.Fprintf(w, "\n%d.%03d", 1714521600+15*row, late*jitter(row, 0))
+		line = fmt.Appendf(line, "\n%d.%03d", 1714521600+15*row, late*jitter(row, 0))
 		for i := range monthSeries {
-			w.WriteByte(',')
-			w.Write(load(row, i))
+			line = append(append(line, ','), load(row, i)...)
 		}
+		fmt.Fprintf(w, "%s", line)
+		line = line[:0]
 	}
-	w.WriteString("\n")
+	fmt.Fprintln(w)
 }
 
-func writeMonthJSON(w *bufio.Writer, rows, late int) {
-	w.WriteString(`{"status":"success","data":{"resultType":"matrix","result":[`)
+func writeMonthJSON(w io.Writer, rows, late int) {
+	fmt.Fprint(w, `{"status":"success","data":{"resultType":"matrix","result":[`)
 	for i := range monthSeries {
 		if i > 0 {
-			w.WriteString(",\n")
+			fmt.Fprint(w, ",\n")
 		}
 		fmt.Fprintf(w, `{"metric":{"__name__":"rps","pod":"web-%d"},"values":[`, i)
 		for row := range rows {
-			if row > 0 {
-				w.WriteByte(',')
+			comma := ","
+			if row == 0 {
+				comma = ""
 			}
-			fmt.Fprintf(w, `[%d.%03d,"%s"]`, 1714521600+15*row, late*jitter(row, i), load(row, i))
+			fmt.Fprintf(w, `%s[%d.%03d,"%s"]`, comma, 1714521600+15*row, late*jitter(row, i), load(row, i))
 		}
-		w.WriteString("]}")
+		fmt.Fprint(w, "]}")
 	}
-	w.WriteString("]}}\n")
+	fmt.Fprint(w, "]}}\n")
 }
 
-func writeMonthOpenMetrics(w *bufio.Writer, rows, late int) {
+func writeMonthOpenMetrics(w io.Writer, rows, late int) {
 	for i := range monthSeries {
 		for row := range rows {
 			fmt.Fprintf(w, "rps{pod=\"web-%d\"} %s %d.%03d\n", i, load(row, i), 1714521600+15*row, late*jitter(row, i))
 		}
 	}
-	w.WriteString("# EOF\n")
+	fmt.Fprintln(w, "# EOF")
 }
 
 var months = []struct {
 	name  string
-	write func(w *bufio.Writer, rows, late int)
+	write func(w io.Writer, rows, late int)
 }{
 	{"CSV", writeMonthCSV},
 	{"JSON", writeMonthJSON},
@@ -97,9 +99,7 @@ func BenchmarkRead(b *testing.B) {
 	for _, m := range months {
 		b.Run(m.name, func(b *testing.B) {
 			var text bytes.Buffer
-			w := bufio.NewWriter(&text)
-			m.write(w, 4000, 1)
-			w.Flush()
+			m.write(&text, 4000, 1)
 			benchmarkRead(b, text.Bytes(), Options{})
 		})
 	}
@@ -108,9 +108,7 @@ func BenchmarkRead(b *testing.B) {
 func monthSet(b *testing.B) *Set {
 	b.Helper()
 	var text bytes.Buffer
-	w := bufio.NewWriter(&text)
-	writeMonthCSV(w, 4000, 1)
-	w.Flush()
+	writeMonthCSV(&text, 4000, 1)
 	set, err := Read("f", &text, Options{})
 	if err != nil {
 		b.Fatal(err)

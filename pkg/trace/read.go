@@ -52,7 +52,7 @@ func Open(path string, o Options) (*Set, error) {
 		}
 		return nil, &Problem{File: path, Cause: cause.Error(), Err: err}
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read: there is nothing to lose
 	return Read(path, file, o)
 }
 
