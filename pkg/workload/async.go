@@ -2,8 +2,10 @@ package workload
 
 import (
 	"math"
+	"sync"
 
 	"gonum.org/v1/gonum/dsp/fourier"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // loops are the event loops of an Async server, each a processor that its requests
@@ -92,12 +94,24 @@ const works = 96
 // chances is how many quantiles stand for what others add to a latency.
 const chances = 32
 
-var normalQuantiles = func() (z [chances]float64) {
-	for i := range z {
-		z[i] = math.Sqrt2 * math.Erfinv(2*(float64(i)+0.5)/chances-1)
+// gammas are quantiles of gamma distributions with mean 1, by their shape: they
+// take long to compute, and the shapes of loops are few.
+var gammas = sync.OnceValue(func() *[gammaShapes][chances]float64 {
+	var q [gammaShapes][chances]float64
+	for i := range q {
+		shape := math.Exp(gammaFirst + float64(i)*gammaWidth)
+		for j := range q[i] {
+			q[i][j] = distuv.Gamma{Alpha: shape, Beta: shape}.Quantile((float64(j) + 0.5) / chances)
+		}
 	}
-	return z
-}()
+	return &q
+})
+
+const (
+	gammaShapes = 29
+	gammaFirst  = -3.0 // log of the lowest shape, 0.05
+	gammaWidth  = 0.25 // up to a shape of 55
+)
 
 // spread puts the latencies of one size of work on a lattice.
 func (l *loops) spread(mass []float64, step, work, rho, variance float64) {
@@ -112,10 +126,12 @@ func (l *loops) spread(mass []float64, step, work, rho, variance float64) {
 		add(work/(1-rho), 1)
 		return
 	}
-	log := math.Log1p(variance / mean / mean)
-	mu, sigma := math.Log(mean)-log/2, math.Sqrt(log)
-	for _, z := range normalQuantiles {
-		add(work+math.Exp(mu+sigma*z), 1.0/chances)
+	shape := (math.Log(mean*mean/variance) - gammaFirst) / gammaWidth
+	shape = max(0, min(gammaShapes-1.001, shape))
+	low, part := int(shape), shape-math.Floor(shape)
+	q := gammas()
+	for i := range chances {
+		add(work+mean*(q[low][i]+part*(q[low+1][i]-q[low][i])), 1.0/chances)
 	}
 }
 

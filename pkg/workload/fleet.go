@@ -64,6 +64,7 @@ type fleet struct {
 	whole, lap      *record
 	step            mixture
 	quantiles       []float64
+	levels          []level // of quantiles
 	latencies       []float64
 }
 
@@ -94,6 +95,9 @@ func newFleet(server Server, o Options) *fleet {
 	f.lap = newRecord(f.book.timeout, func(r *row) *float64 { return &r.lap })
 	for i, p := range levels {
 		f.work[i] = server.Service.Quantile(p)
+	}
+	for _, q := range o.Quantiles {
+		f.levels = append(f.levels, levelOf(q))
 	}
 	f.choose(fourier.NewFFT(latticePoints))
 	return f
@@ -509,15 +513,16 @@ func (f *fleet) countOwn(c *cohort, perPod, stations float64) {
 	c.each.Buckets[last] += completed * perPod
 	f.total.Completed += completed * stations
 	f.total.Failed += (shaped - completed) * stations
-	f.whole.rest.add(&c.own, shaped*stations, limit)
-	f.lap.rest.add(&c.own, shaped*stations, limit)
+	outline := outlineOf(&c.own, limit)
+	f.whole.rest.add(&outline, shaped*stations)
+	f.lap.rest.add(&outline, shaped*stations)
 	f.step.add(&c.own, shaped*stations)
 }
 
 // report closes a step: what was counted since the last one.
 func (f *fleet) report(rate float64) Step {
-	for i, q := range f.quantiles {
-		f.latencies[i] = f.stepQuantile(q)
+	for i := range f.quantiles {
+		f.latencies[i] = f.stepQuantile(i)
 	}
 	was := f.reported
 	f.reported = f.total
@@ -533,11 +538,11 @@ func (f *fleet) report(rate float64) Step {
 
 // stepQuantile is between the quantiles of two rows where only one cohort ended
 // requests: they are neighbours, and the latency between them has no row.
-func (f *fleet) stepQuantile(q float64) float64 {
+func (f *fleet) stepQuantile(i int) float64 {
 	if f.step.late > 0 || len(f.step.parts) == 0 || len(f.step.parts) > 2 || len(f.cohorts) > 1 {
-		return f.step.quantile(q)
+		return f.step.quantile(f.quantiles[i])
 	}
-	at := levelOf(q)
+	at := f.levels[i]
 	sum := 0.0
 	for _, p := range f.step.parts {
 		sum += p.weight * p.shape.at(at)

@@ -27,18 +27,25 @@ func cellOf(x float64) float64 {
 	return min(math.Log(x/shortest)/cellWidth, cellCount-1)
 }
 
-// add counts requests of a shape, of which those beyond limit took limit. Those
-// between two levels are spread evenly.
-func (h *histogram) add(s *shape, weight, limit float64) {
-	low := cellOf(min(s[0], limit))
-	h.first = min(h.first, int(low))
-	for i := 1; i < levelCount; i++ {
-		high := max(low, cellOf(min(s[i], limit)))
-		h.spread(low, high, weight*(levels[i]-levels[i-1]))
-		low = high
+// An outline is where a shape lies in a histogram.
+type outline [levelCount]float64
+
+// outlineOf places a shape, of which those beyond limit took limit.
+func outlineOf(s *shape, limit float64) (o outline) {
+	for i, x := range s {
+		o[i] = cellOf(min(x, limit))
 	}
-	h.spread(low, low, weight*(1-levels[levelCount-1]))
-	h.last = max(h.last, int(low))
+	return o
+}
+
+// add counts requests of a shape. Those between two levels are spread evenly.
+func (h *histogram) add(o *outline, weight float64) {
+	for i := 1; i < levelCount; i++ {
+		h.spread(o[i-1], o[i], weight*(levels[i]-levels[i-1]))
+	}
+	last := o[levelCount-1]
+	h.spread(last, last, weight*(1-levels[levelCount-1]))
+	h.first, h.last = min(h.first, int(o[0])), max(h.last, int(last))
 	h.total += weight
 }
 
