@@ -41,7 +41,7 @@ type Tick struct {
 	Time time.Time     `json:"time"` // the same
 
 	Demand    float64 `json:"demand"`    // requests per second that arrived, the mean
-	Capacity  float64 `json:"capacity"`  // requests per second that the ready pods can serve, at the end; 0 where it has no bound
+	Capacity  float64 `json:"capacity"`  // requests per second that the ready pods can serve, at the end; 0 where it has no bound or nothing arrived yet
 	Completed float64 `json:"completed"` // requests
 	Failed    float64 `json:"failed"`    // requests that timed out or were lost with their pod
 	Dropped   float64 `json:"dropped"`   // requests that were refused
@@ -61,8 +61,9 @@ type Tick struct {
 	// Over is the seconds in which the objective was missed.
 	Over float64 `json:"over"`
 
-	// True are the signals of the HPA's metrics, in their order, as they were in this
-	// time without scrapes and windows; NaN where a metric has no such value.
+	// True are the signals of the HPA's metrics, in their order and comparable with
+	// Observed, as they were in this time without scrapes and windows; NaN where a
+	// metric has no such value.
 	True []float64 `json:"true,omitempty"`
 }
 
@@ -75,7 +76,8 @@ type Sync struct {
 	Reason     hpa.Reason      `json:"reason"`     // in one word, of the conditions what held or moved the count
 	Conditions []hpa.Condition `json:"conditions"` // after the sync
 	// Observed are the values of the HPA's metrics, in their order: of Pods and
-	// resource metrics the average of the pods that have one.
+	// resource metrics the average of the pods that have one and do not terminate, of
+	// an average of other metrics the share of each pod that exists.
 	Observed []Observed `json:"observed"`
 }
 
@@ -111,7 +113,7 @@ type Summary struct {
 	Completed float64 `json:"completed"` // requests
 	Failed    float64 `json:"failed"`    // requests that timed out or were lost with their pod
 	Dropped   float64 `json:"dropped"`   // requests that were refused
-	Waiting   float64 `json:"waiting"`   // requests that were still there at the end
+	Waiting   float64 `json:"waiting"`   // requests that were still there at the end, those in service included
 
 	ReplicaHours float64 `json:"replicaHours"` // of pods from creation until they are gone
 	Cost         float64 `json:"cost"`         // replica-hours times price
@@ -127,8 +129,9 @@ type Summary struct {
 	WorstBacklog float64 `json:"worstBacklog"` // most requests that waited at once
 
 	// MinutesOver are those in which the objective was missed: a second counts where
-	// its quantile was above the limit, with failed and dropped requests taken for
-	// infinitely slow, or where requests waited and none ended. NaN without an objective.
+	// its quantile was above the limit, where more failed or were dropped than may be
+	// slower than the quantile, or where requests waited and none ended. NaN without
+	// an objective.
 	MinutesOver float64 `json:"minutesOver"`
 
 	ScaleUps   int `json:"scaleUps"`   // by the HPA

@@ -169,9 +169,10 @@ func (q *query) quantile(bounds, counts []float64, none error) (float64, error) 
 	}
 }
 
-// stale refuses samples that are older than three scrapes: maxSampleAge of a rule.
+// stale refuses samples that are older than three scrapes, or than a minute where
+// that is more: maxSampleAge of a rule.
 func (s *signals) stale(q *query, x *series) error {
-	age, bound := time.Duration(s.now-x.time(x.upTo(q.good)-1))*time.Millisecond, 3*s.Interval
+	age, bound := time.Duration(s.now-x.time(x.upTo(q.good)-1))*time.Millisecond, max(time.Minute, 3*s.Interval)
 	if age <= bound {
 		return nil
 	}

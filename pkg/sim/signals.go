@@ -71,13 +71,13 @@ type signals struct {
 	rows    int // of a series
 	longest time.Duration
 
-	before, now int64 // of the last two Observes
-	away        bool  // in the last one
-	version     int
-	all         []*series // of pods, by their numbers; also of gone ones while some window sees them
-	gone        int       // how many of them
-	ring        ring      // of the pods that answer
-	free        []*series
+	now     int64 // of the last Observe
+	away    bool  // in it
+	version int
+	all     []*series // of pods, by their numbers; also of gone ones while some window sees them
+	gone    int       // how many of them
+	ring    ring      // of the pods that answer
+	free    []*series
 
 	pod      workload.Counts
 	buckets  []total
@@ -101,7 +101,7 @@ func (s *signals) wide(k SignalKind) int {
 
 // Observe implements Pipeline.
 func (s *signals) Observe(at time.Time, scene Scene) {
-	s.before, s.now, s.away = s.now, at.UnixMilli(), scene.Outage
+	s.now, s.away = at.UnixMilli(), scene.Outage
 	if s.version == 0 {
 		s.start()
 	}
@@ -128,21 +128,22 @@ func (s *signals) Observe(at time.Time, scene Scene) {
 
 // start sets the first scrapes and refreshes.
 func (s *signals) start() {
-	s.before = s.now - 1
 	for _, q := range s.queries {
 		q.due = nextAt(s.now, q.phase, s.Refresh)
 		switch q.Kind {
 		case Arrivals:
-			q.target.due = s.firstScrape(Ingress)
+			q.target.due = s.firstScrape(Ingress, s.now)
 		case Backlog:
-			q.target.due = s.firstScrape(Broker)
+			q.target.due = s.firstScrape(Broker, s.now)
 		}
 	}
 }
 
-// firstScrape is that of a target that came up since the last Observe.
-func (s *signals) firstScrape(target int) int64 {
-	return nextAt(s.before-1, ScrapePhase(s.Seed, target, s.Interval), s.Interval)
+// firstScrape is that of a target that answers since some time, and was not
+// there a step ago.
+func (s *signals) firstScrape(target int, since int64) int64 {
+	since = max(since, s.now-defaultStep.Milliseconds())
+	return nextAt(since-1, ScrapePhase(s.Seed, target, s.Interval), s.Interval)
 }
 
 // nextAt is the first time after another that has a phase.
@@ -168,7 +169,7 @@ func (s *signals) follow(pods []ScenePod) {
 		at, known := slices.BinarySearchFunc(s.all, pods[i].ID, byTarget)
 		if !known {
 			x := s.series()
-			x.reset(pods[i].ID, pods[i].Name, s.firstScrape(pods[i].ID))
+			x.reset(pods[i].ID, pods[i].Name, s.firstScrape(pods[i].ID, pods[i].Since.UnixMilli()))
 			s.all = slices.Insert(s.all, at, x)
 			s.ring.insert(x)
 		}

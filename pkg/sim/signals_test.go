@@ -281,7 +281,7 @@ func TestAnOutageIsBridgedAndThenAnError(t *testing.T) {
 func TestBeforeTheFirstScrapesNothingIsKnown(t *testing.T) {
 	b := newBench(t, allKinds, SignalOptions{Workers: 4, Bounds: []float64{1}}, 1, 2)
 	b.p.Observe(b.at, b.scene)
-	b.wantErr("at once", hpa.Pods, "rate", "none of the 2 live pods has a series")
+	b.wantErr("at once", hpa.Pods, "rate", "none of the 2 objects has a value; web-0001: no series")
 	b.run(15, 80)
 	b.wantErr("one scrape", hpa.Pods, "rate", "no series")
 	b.wantErr("one scrape", hpa.Object, "rate", "none of the 2 live pods has a series")
@@ -293,7 +293,7 @@ func TestSamplesTooOldAreNotServed(t *testing.T) {
 	b := newBench(t, map[string]Signal{"infl": {Kind: InFlight}}, SignalOptions{}, 1).run(60, 80)
 	s := b.p.(*signals)
 	s.ring.series = nil // the pod answers no scrape any more, and nobody noticed
-	b.run(50, 80)
+	b.run(65, 80)
 	b.wantErr("too old", hpa.Object, "infl", "pod web-0001: the newest sample is")
 	b.wantErr("too old", hpa.Pods, "infl", "none of the 1 objects has a value; web-0001: the newest sample is")
 }
