@@ -23,9 +23,9 @@ type Expectations struct {
 
 // NewExpectations returns the judge of a run that has not begun.
 func NewExpectations(all []Expectation) *Expectations {
-	x := &Expectations{scene: newScene()}
+	x := &Expectations{}
 	for _, e := range all {
-		x.trials = append(x.trials, trial{Expectation: e, state: newState(e)})
+		x.trials = append(x.trials, trial{Expectation: e, state: state{extreme: math.NaN()}})
 	}
 	return x
 }
@@ -73,30 +73,32 @@ func timeOf(m sim.Message) time.Duration {
 
 // A scene is what is known of a run at a time.
 type scene struct {
-	at    time.Duration
-	ended bool
-	begin struct {
-		length  time.Duration
-		metrics []hpa.MetricType
-	}
+	at      time.Duration
+	begun   bool
+	ended   bool
 	summary sim.Summary
+	metrics []hpa.MetricType // of the HPA, in their order
 
-	values map[Figure]float64 // NaN where there is none
-	lasted time.Duration      // that the last Tick was about
-	totals map[Figure]float64 // so far, of what can be counted while it goes
+	// What holds now. A latency is NaN where no request ended.
+	replicas, ready, pods, waiting float64
+	p50, p95, p99                  float64
 
-	synced   bool
-	syncs    int
-	sync     time.Duration
-	reason   hpa.Reason   // of the last sync
-	carried  []hpa.Reason // all of the last sync
-	last     int          // direction of the last scale event
-	lastAt   time.Duration
-	shortFor time.Duration
-}
+	// What was counted so far.
+	ticked                   time.Duration // the end of the last Tick
+	lasted                   time.Duration // that the last Tick was about
+	ups, downs, reversed     float64
+	arrived, dropped, failed float64
+	minutesOver, podHours    float64
+	shortFor, longestShort   time.Duration
+	failedSyncs, syncs       int
 
-func newScene() scene {
-	return scene{values: map[Figure]float64{}, totals: map[Figure]float64{}}
+	synced  bool
+	sync    time.Duration
+	reason  hpa.Reason   // of the last sync
+	carried []hpa.Reason // all of the last sync, valid until the next
+
+	direction int // of the last scale event
+	scaledAt  time.Duration
 }
 
 func (s *scene) see(m sim.Message) {
@@ -114,53 +116,33 @@ func (s *scene) see(m sim.Message) {
 }
 
 func (s *scene) beginning(m *sim.Begin) {
-	s.begin.length = m.Length
+	s.begun = true
 	if m.Spec != nil {
 		for _, metric := range m.Spec.Metrics {
-			s.begin.metrics = append(s.begin.metrics, metric.Type)
+			s.metrics = append(s.metrics, metric.Type)
 		}
 	}
-	for _, f := range []Figure{Replicas, Ready, PodCount} {
-		s.values[f] = float64(m.Replicas)
-	}
-	s.values[Waiting] = 0
-	for _, f := range []Figure{P50, P95, P99} {
-		s.values[f] = math.NaN()
-	}
+	n := float64(m.Replicas)
+	s.replicas, s.ready, s.pods = n, n, n
+	nan := math.NaN()
+	s.p50, s.p95, s.p99 = nan, nan, nan
 }
 
 func (s *scene) tick(m *sim.Tick) {
-	s.lasted = m.At - s.totalTime()
-	s.totals[elapsed] = m.At.Seconds()
-	s.values[Replicas] = float64(m.Desired)
-	s.values[Ready] = float64(m.Ready)
-	s.values[PodCount] = float64(m.Pods)
-	s.values[Waiting] = m.Waiting
-	s.values[P50] = latency(m.P50, m.Waiting)
-	s.values[P95] = latency(m.P95, m.Waiting)
-	s.values[P99] = latency(m.P99, m.Waiting)
+	s.lasted, s.ticked = m.At-s.ticked, m.At
+	s.replicas, s.ready, s.pods, s.waiting = float64(m.Desired), float64(m.Ready), float64(m.Pods), m.Waiting
+	s.p50, s.p95, s.p99 = latency(m.P50, m.Waiting), latency(m.P95, m.Waiting), latency(m.P99, m.Waiting)
 
-	s.totals[Dropped] += m.Dropped
-	s.totals[Failed] += m.Failed
-	s.totals[arrived] += m.Demand * s.lasted.Seconds()
-	s.totals[MinutesOver] += m.Over / 60
-	s.totals[PodHours] += float64(m.Pods) * s.lasted.Hours()
-	if m.Ready < m.Need {
-		s.shortFor += s.lasted
-	} else {
+	s.arrived += m.Demand * s.lasted.Seconds()
+	s.dropped += m.Dropped
+	s.failed += m.Failed
+	s.minutesOver += m.Over / 60
+	s.podHours += s.pods * s.lasted.Hours()
+	s.shortFor += s.lasted
+	if m.Ready >= m.Need {
 		s.shortFor = 0
 	}
-	s.totals[LongestShort] = max(s.totals[LongestShort], s.shortFor.Seconds())
-}
-
-// Totals besides those that can be asked for.
-const (
-	elapsed Figure = "elapsed" // seconds of ticks
-	arrived Figure = "arrived" // requests
-)
-
-func (s *scene) totalTime() time.Duration {
-	return time.Duration(math.Round(s.totals[elapsed] * float64(time.Second)))
+	s.longestShort = max(s.longestShort, s.shortFor)
 }
 
 // latency is that of a tick in which requests ended. Where they wait and none
@@ -172,6 +154,56 @@ func latency(quantile, waiting float64) float64 {
 	return quantile
 }
 
+// now is the value that a figure has at this time. Requests are whole ones: a
+// fleet that computes has fractions, and less than half of one is none.
+func (s *scene) now(f Figure) float64 {
+	switch f {
+	case Replicas:
+		return s.replicas
+	case Ready:
+		return s.ready
+	case PodCount:
+		return s.pods
+	case Waiting:
+		return math.Round(s.waiting)
+	case P50:
+		return s.p50
+	case P95:
+		return s.p95
+	default:
+		return s.p99
+	}
+}
+
+// soFar is a figure of the whole run as far as it is counted while it goes, and
+// whether it is. Requests are whole ones.
+func (s *scene) soFar(f Figure) (float64, bool) {
+	switch f {
+	case ScaleEvents:
+		return s.ups + s.downs, true
+	case ScaleUps:
+		return s.ups, true
+	case ScaleDowns:
+		return s.downs, true
+	case Reversals:
+		return s.reversed, true
+	case PodHours:
+		return s.podHours, true
+	case Dropped:
+		return math.Round(s.dropped), true
+	case Failed:
+		return math.Round(s.failed), true
+	case MinutesOver:
+		return s.minutesOver, true
+	case LongestShort:
+		return s.longestShort.Seconds(), true
+	case FailedSyncs:
+		return float64(s.failedSyncs), true
+	default:
+		return 0, false
+	}
+}
+
 func (s *scene) decision(m *sim.Sync) {
 	s.synced, s.sync, s.reason = true, m.At, m.Reason
 	s.syncs++
@@ -180,12 +212,12 @@ func (s *scene) decision(m *sim.Sync) {
 		s.carried = append(s.carried, c.Reason)
 	}
 	for i, o := range m.Observed {
-		if o.Err != "" && i < len(s.begin.metrics) {
-			s.carried = append(s.carried, failedReason(s.begin.metrics[i]))
+		if o.Err != "" && i < len(s.metrics) {
+			s.carried = append(s.carried, failedReason(s.metrics[i]))
 		}
 	}
 	if m.Decision.Failed {
-		s.totals[FailedSyncs]++
+		s.failedSyncs++
 	}
 	if m.Decision.Outcome == hpa.Rescaled {
 		s.scaled(m)
@@ -196,17 +228,18 @@ func (s *scene) decision(m *sim.Sync) {
 const reversal = 10 * time.Minute
 
 func (s *scene) scaled(m *sim.Sync) {
-	s.values[Replicas] = float64(m.Decision.To)
-	direction, figure := 1, ScaleUps
+	s.replicas = float64(m.Decision.To)
+	direction := 1
 	if m.Decision.To < m.Decision.From {
-		direction, figure = -1, ScaleDowns
+		direction = -1
+		s.downs++
+	} else {
+		s.ups++
 	}
-	s.totals[figure]++
-	s.totals[ScaleEvents]++
-	if s.last == -direction && m.At-s.lastAt <= reversal {
-		s.totals[Reversals]++
+	if s.direction == -direction && m.At-s.scaledAt <= reversal {
+		s.reversed++
 	}
-	s.last, s.lastAt = direction, m.At
+	s.direction, s.scaledAt = direction, m.At
 }
 
 // failedReason is that of the event of a metric that could not be read, beside

@@ -121,9 +121,9 @@ func rounded(v float64) string {
 
 // standing is how many replicas there were.
 func (s *scene) standing() string {
-	text := fmt.Sprintf("%g replicas ready (%g wanted)", s.values[Ready], s.values[Replicas])
-	if waiting := s.values[Waiting]; waiting >= 1 {
-		text += fmt.Sprintf(" and %s waiting", rounded(math.Round(waiting)))
+	text := fmt.Sprintf("%g replicas ready (%g wanted)", s.ready, s.replicas)
+	if s.waiting >= 1 {
+		text += fmt.Sprintf(" and %s waiting", rounded(math.Round(s.waiting)))
 	}
 	return text
 }

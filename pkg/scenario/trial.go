@@ -35,13 +35,9 @@ type state struct {
 	unmet       int // syncs, of Never and Always
 }
 
-func newState(e Expectation) state {
-	return state{extreme: math.NaN()}
-}
-
 // before judges what was, when time moves on: at a time counts what held then.
 func (t *trial) before(now time.Duration, s *scene) {
-	if t.decided || !s.begun() || now <= t.From {
+	if t.decided || !s.begun || now <= t.From {
 		return
 	}
 	switch t.Form {
@@ -54,9 +50,6 @@ func (t *trial) before(now time.Duration, s *scene) {
 	}
 }
 
-// begun reports whether anything is known.
-func (s *scene) begun() bool { return len(s.values) > 0 }
-
 // moment judges the value that holds.
 func (t *trial) moment(s *scene) {
 	if t.Form == ReasonAt {
@@ -68,7 +61,7 @@ func (t *trial) moment(s *scene) {
 	if t.broken {
 		return
 	}
-	t.got = s.values[t.Figure]
+	t.got = s.now(t.Figure)
 	if !t.Op.holds(t.got, t.Limit.Value) {
 		t.violated(s)
 	}
@@ -85,10 +78,6 @@ func (t *trial) witness(s *scene) {
 		return
 	}
 	t.breach = breach{seen: true, at: s.at, scene: *s}
-	t.breach.values = make(map[Figure]float64, len(s.values))
-	for f, v := range s.values {
-		t.breach.values[f] = v
-	}
 }
 
 // after judges a message that was just seen.
@@ -110,7 +99,7 @@ func (t *trial) after(m sim.Message, s *scene) {
 			t.violated(s)
 		}
 	case Whole:
-		t.whole(m, s)
+		t.whole(s)
 	}
 	if _, ok := m.(*sim.End); ok {
 		t.end(s)
@@ -119,7 +108,7 @@ func (t *trial) after(m sim.Message, s *scene) {
 
 // extremes keeps the largest or the smallest value.
 func (t *trial) extremes(s *scene) {
-	v, e := s.values[t.Figure], t.state.extreme
+	v, e := s.now(t.Figure), t.state.extreme
 	if math.IsNaN(v) || (t.Form == Max && v <= e) || (t.Form == Min && v >= e) {
 		return
 	}
@@ -133,7 +122,7 @@ func (t *trial) extremes(s *scene) {
 
 // share adds a tick to the time in which the figure had a value.
 func (t *trial) share(s *scene) {
-	v := s.values[t.Figure]
+	v := s.now(t.Figure)
 	if math.IsNaN(v) {
 		return
 	}
@@ -146,20 +135,18 @@ func (t *trial) share(s *scene) {
 }
 
 // whole looks when a total that only grows goes beyond its limit.
-func (t *trial) whole(m sim.Message, s *scene) {
-	so := s.totals[t.Figure]
-	switch t.Limit.Unit {
-	case PerTime:
+func (t *trial) whole(s *scene) {
+	so, counted := s.soFar(t.Figure)
+	switch {
+	case !counted:
+	case t.Limit.Unit == PerTime:
 		t.rate(s, so)
-	case Percent:
-		if arrived := s.totals[arrived]; arrived > 0 && !t.Op.holds(100*so/arrived, t.Limit.Value) {
+	case t.Limit.Unit == Percent:
+		if s.arrived > 0 && !t.Op.holds(100*so/s.arrived, t.Limit.Value) {
 			t.witness(s)
 		}
-	default:
-		_, grows := s.totals[t.Figure]
-		if grows && t.Op.bounds() && so > t.Limit.Value || t.Op == Below && grows && so >= t.Limit.Value {
-			t.witness(s)
-		}
+	case t.Op.bounds() && so > t.Limit.Value || t.Op == Below && so >= t.Limit.Value:
+		t.witness(s)
 	}
 }
 
@@ -231,6 +218,8 @@ func (t *trial) figureOf(m *sim.Summary) float64 {
 		return math.NaN()
 	case t.Limit.Unit == Percent && m.Arrived > 0:
 		return 100 * value / m.Arrived
+	case t.Figure == Dropped || t.Figure == Failed:
+		return math.Round(value)
 	}
 	return value
 }
