@@ -22,7 +22,7 @@ const (
 // table of the figures that are known of one of them, with their difference.
 func Compare(w io.Writer, format Format, before, after Run) error {
 	out := bufio.NewWriter(w)
-	t := table{head: []string{"", before.Name, after.Name, "change"}}
+	t := table{head: []string{"", before.title(), after.title(), "change"}}
 	for i := range figures {
 		f := &figures[i]
 		if a, b := f.of(&before), f.of(&after); !math.IsNaN(a) || !math.IsNaN(b) {

@@ -32,7 +32,8 @@ type CSV struct {
 // csvRun is what a row takes from other messages than its tick.
 type csvRun struct {
 	metrics  []string // names of columns, in the order of the HPA
-	syncs    int      // since the last row
+	openLoop bool
+	syncs    int // since the last row
 	reason   hpa.Reason
 	observed map[string]float64
 }
@@ -109,7 +110,7 @@ func (c *CSV) begin(m *sim.Begin) error {
 			return fmt.Errorf("run %q has the metric %q, for which the table has no column", m.Run, name)
 		}
 	}
-	c.runs[m.Run] = &csvRun{metrics: metrics}
+	c.runs[m.Run] = &csvRun{metrics: metrics, openLoop: m.OpenLoop}
 	return nil
 }
 
@@ -136,7 +137,7 @@ func (c *CSV) header() []string {
 		"completed", "failed", "dropped", "waiting",
 		"desired", "pods", "ready", "need",
 		"p50_seconds", "p95_seconds", "p99_seconds", "objective_seconds", "over_seconds",
-		"syncs", "reason",
+		"syncs", "reason", "open_loop",
 	}
 	for _, m := range c.metrics {
 		names = append(names, "metric_"+m, "true_"+m)
@@ -156,7 +157,7 @@ func (c *CSV) row(m *sim.Tick, r *csvRun) error {
 		field(m.Completed), field(m.Failed), field(m.Dropped), field(m.Waiting),
 		strconv.Itoa(int(m.Desired)), strconv.Itoa(m.Pods), strconv.Itoa(m.Ready), field(need(m)),
 		field(m.P50), field(m.P95), field(m.P99), field(m.Objective), field(m.Over),
-		strconv.Itoa(r.syncs), string(r.reason),
+		strconv.Itoa(r.syncs), string(r.reason), strconv.FormatBool(r.openLoop),
 	}
 	for _, name := range c.metrics {
 		fields = append(fields, field(r.last(name)), field(r.truth(m, name)))

@@ -72,7 +72,7 @@ func Table(w io.Writer, format Format, width int, runs []Run) error {
 func summaryTable(runs []Run) *table {
 	t := &table{head: []string{""}}
 	for i := range runs {
-		t.head = append(t.head, runs[i].Name)
+		t.head = append(t.head, runs[i].title())
 	}
 	for i := range figures {
 		row := []string{figures[i].name}

@@ -254,7 +254,7 @@ func (s *series) letters() int {
 func (p *page) summarize(runs []Run) {
 	for i := range runs {
 		p.Verdicts = append(p.Verdicts, runs[i].Verdict())
-		p.Names = append(p.Names, runs[i].Name)
+		p.Names = append(p.Names, runs[i].title())
 	}
 	for i := range figures {
 		row := pageRow{Name: figures[i].name}
@@ -292,7 +292,7 @@ func (h *HTML) draw(p *page) error {
 		}
 	}
 	for i, r := range h.runs {
-		one := pageRun{ID: "run-" + strconv.Itoa(i), Name: r.run.Name, Last: max(0, len(r.series.at)-1), Thinned: r.thinned()}
+		one := pageRun{ID: "run-" + strconv.Itoa(i), Name: r.run.title(), Last: max(0, len(r.series.at)-1), Thinned: r.thinned()}
 		for _, s := range r.sheets() {
 			a := axes[s.key()]
 			figure, err := s.draw(r, s.axisOf(a.bottom, a.top))

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pitot-autoscaling/pitot/pkg/hpa"
 	"github.com/pitot-autoscaling/pitot/pkg/sim"
 )
 
@@ -131,6 +134,7 @@ func TestJUnit(t *testing.T) {
 	if err := JUnit(&b, []Case{
 		{Suite: "night.yaml", Name: "replicas at 5m == 8", Duration: time.Hour},
 		{Suite: "day.yaml", Name: `p95 < 500ms for "99%" of time`, Duration: 90 * time.Second, Failures: []string{"p95 was 612 ms <late>", "and \x1b[31mred\x1b[0m"}},
+		{Suite: "day.yaml", Name: "one", Failures: []string{"just one"}},
 		{Suite: "night.yaml", Name: "golden", Duration: time.Hour, Skipped: "no decisions are written down"},
 	}); err != nil {
 		t.Fatal(err)
@@ -240,6 +244,61 @@ func TestThePageEscapesWhatItShows(t *testing.T) {
 		if strings.Contains(html, bad) {
 			t.Errorf("the page has %q", bad)
 		}
+	}
+}
+
+// The numbers that stand for colours while drawing are all gone, and each of their
+// variables is in the style sheet.
+func TestColoursAreThoseOfTheStyleSheet(t *testing.T) {
+	html := pageOf(t, short("web"))
+	if i := bytes.Index(html, []byte("FE01")); i >= 0 {
+		t.Errorf("a number stands for a colour: %s", html[i-80:i+10])
+	}
+	for _, name := range inks {
+		if !strings.Contains(pageStyle, "--"+name+": light-dark(") {
+			t.Errorf("page.css has no --%s", name)
+		}
+	}
+}
+
+func TestGoldenDrawing(t *testing.T) {
+	h := NewHTML(&bytes.Buffer{}, HTMLOptions{})
+	tiny().play(t, h)
+	r := h.runs[0]
+	replicas := r.sheets()[1]
+	figure, err := replicas.draw(r, axis{top: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "replicas.svg", string(figure.Drawings[len(sizes)-1])+"\n")
+	text, err := json.MarshalIndent(r.data(), "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "page-data.json", string(text)+"\n")
+}
+
+// A row without a decision says so, whatever the row before had.
+func TestARowTellsOfItsOwnTimeOnly(t *testing.T) {
+	var b bytes.Buffer
+	c := NewCSV(&b)
+	for _, m := range []sim.Message{
+		&sim.Begin{Run: "web", OpenLoop: true, Spec: &hpa.Spec{Metrics: []hpa.Metric{{Name: "cpu", Container: "app"}, {Name: "cpu"}, {Name: "cpu"}}}},
+		&sim.Sync{Run: "web", Reason: hpa.ReasonTooManyReplicas, Observed: []sim.Observed{{Metric: "cpu/app", Value: 1}, {Metric: "cpu", Value: 2}, {Metric: "cpu", Value: 3}}},
+		&sim.Tick{Run: "web", Time: dawn, Capacity: math.Inf(1), True: []float64{4, math.NaN(), 6}},
+		&sim.Tick{Run: "web", Time: dawn, Ready: 1},
+	} {
+		if err := c.Handle(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed(t, c)
+	want := `run,time,at_seconds,demand_per_second,capacity_per_second,completed,failed,dropped,waiting,desired,pods,ready,need,p50_seconds,p95_seconds,p99_seconds,objective_seconds,over_seconds,syncs,reason,open_loop,metric_cpu/app,true_cpu/app,metric_cpu,true_cpu,metric_cpu_2,true_cpu_2
+web,2026-03-14T00:00:00Z,0,0,inf,0,0,0,0,0,0,0,,0,0,0,0,0,1,TooManyReplicas,true,1,4,2,,3,6
+web,2026-03-14T00:00:00Z,0,0,,0,0,0,0,0,0,1,,0,0,0,0,0,0,,true,,,,,,
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
 	}
 }
 

@@ -116,6 +116,14 @@ func newRun(m *sim.Begin) *Run {
 	return run
 }
 
+// title names the run over a column.
+func (r *Run) title() string {
+	if r.OpenLoop {
+		return r.Name + " (open loop)"
+	}
+	return r.Name
+}
+
 func (r *Run) end(m *sim.End) {
 	r.Length, r.Summary = m.At, m.Summary
 	r.Summary.Reasons = maps.Clone(m.Summary.Reasons)

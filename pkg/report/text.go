@@ -107,7 +107,7 @@ func (t *Text) reasons(w io.Writer, runs []Run) {
 	fmt.Fprintln(w)
 	syncs := table{head: []string{"syncs by what moved or held the count"}}
 	for i := range runs {
-		syncs.head = append(syncs.head, runs[i].Name)
+		syncs.head = append(syncs.head, runs[i].title())
 	}
 	for _, r := range reasons {
 		row := []string{fmt.Sprintf("%s: %s", r.Reason, r.Kind.Title)}
