@@ -43,12 +43,12 @@ const (
 // A Position is a place in a text.
 type Position = place.Position
 
-// A Problem is one mistake in a text, and Problems are all of them, sorted by
-// place. Problems is the error of everything here that reads text.
-type (
-	Problem  = place.Problem
-	Problems = place.Problems
-)
+// A Problem is one mistake in a text.
+type Problem = place.Problem
+
+// Problems are all mistakes of a text, sorted by place: the error of everything
+// here that reads one.
+type Problems = place.Problems
 
 // A Case is one test of a scenario file: everything that a run needs but the
 // Fleet and the Pipeline, which are the caller's choice.

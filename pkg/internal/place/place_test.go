@@ -44,7 +44,7 @@ func TestEveryProblemIsReported(t *testing.T) {
 		{"an anchor that is not there", "name: x\nlimit: *ten\n", "f.yaml:2:8: invalid YAML: unknown anchor 'ten' referenced"},
 		{"no object", "- a\n", "f.yaml:1:1: a thing must be an object with fields, not a list"},
 		{"a second document", "name: x\n---\nname: y\n", "f.yaml:3:1: a second document: there can be only one (hint: make a file of its own of it)"},
-		{"a misspelled field is read all the same", "nmae: 5\n", "f.yaml:1:1: unknown field \"nmae\" (hint: did you mean \"name\"?)\nf.yaml:1:7: field \"name\" must be text, not the number 5 (hint: put it in quotes: \"5\")"},
+		{"a misspelled field is read all the same", "namee: 5\n", "f.yaml:1:1: unknown field \"namee\" (hint: did you mean \"name\"?)\nf.yaml:1:8: field \"name\" must be text, not the number 5 (hint: put it in quotes: \"5\")"},
 		{"a field that is like no other", "colour: red\n", `f.yaml:1:1: unknown field "colour" (hint: there are limit, name, wait)`},
 		{"a field twice", "name: x\nname: y\n", `f.yaml:2:1: field "name" is given twice: first in line 1`},
 		{"a field of a list", "? [a]\n: b\n", "f.yaml:1:3: the name of a field must be text, not a list"},
@@ -109,7 +109,7 @@ func TestADefaultGivesWayToWhatIsGiven(t *testing.T) {
 }
 
 func FuzzDecoder(f *testing.F) {
-	for _, text := range []string{"name: x\nlimit: 5\nwait: 1s\n", "name: &a 'x''y'\n<<: *a\n", "a\u2028b\r\u0085c: 1", "- [&b {}, *b]", "nmae: \xff"} {
+	for _, text := range []string{"name: x\nlimit: 5\nwait: 1s\n", "name: &a 'x''y'\n<<: *a\n", "a\u2028b\r\u0085c: 1", "- [&b {}, *b]", "namee: \xff"} {
 		f.Add([]byte(text), 3)
 	}
 	f.Fuzz(func(t *testing.T, text []byte, column int) {
