@@ -109,7 +109,7 @@ type End struct {
 
 // A Summary is the run in figures. Hours and minutes are of virtual time.
 type Summary struct {
-	Arrived   float64 `json:"arrived"`   // requests
+	Arrived   float64 `json:"arrived"`   // requests, with those that were there at the beginning
 	Completed float64 `json:"completed"` // requests
 	Failed    float64 `json:"failed"`    // requests that timed out or were lost with their pod
 	Dropped   float64 `json:"dropped"`   // requests that were refused

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"time"
 
@@ -44,6 +45,7 @@ type run struct {
 	handler Handler
 	length  time.Duration
 	at      time.Duration // the clock, since the beginning; negative in the lead-in
+	most    float64       // requests per second in the lead-in
 
 	workload deployment
 	hpa      controller
@@ -56,7 +58,7 @@ type run struct {
 }
 
 func newRun(c *Config, h Handler) *run {
-	r := &run{Config: *c, handler: h, length: c.Demand.Length()}
+	r := &run{Config: *c, handler: h, length: c.Demand.Length(), most: math.Inf(1)}
 	r.at = -(c.LeadIn + c.Step - 1) / c.Step * c.Step
 	r.workload = newDeployment(c)
 	r.hpa = controller{spec: c.Spec, next: c.Cluster.Phase, chance: rand.New(rand.NewPCG(c.Seed, latencies))}
@@ -138,17 +140,34 @@ func (r *run) decide() error {
 
 // serve lets requests arrive for the time d, and everybody look at it.
 func (r *run) serve(d time.Duration) error {
-	rate := r.Demand.At(max(r.at, 0))
-	step := r.Fleet.Advance(d, rate)
-	if r.at >= 0 {
-		if err := r.count(&step, rate, d); err != nil {
-			return err
-		}
+	if r.at < 0 {
+		r.leadIn(d)
+	} else if err := r.play(d); err != nil {
+		return err
 	}
 	r.at += d
 	r.metrics.observe(r.at, &r.workload)
 	r.pipeline.observe(r.time(r.at), r.scene())
 	return nil
+}
+
+// play is a step of the demand.
+func (r *run) play(d time.Duration) error {
+	rate := r.Demand.At(r.at)
+	step := r.Fleet.Advance(d, rate)
+	return r.count(&step, rate, d)
+}
+
+// bearable is the share of what pods can serve that arrives in the lead-in where
+// the demand begins with more than they can.
+const bearable = 0.9
+
+// leadIn is a step before the beginning.
+func (r *run) leadIn(d time.Duration) {
+	rate := min(r.Demand.At(0), r.most)
+	if step := r.Fleet.Advance(d, rate); step.Utilization > 1 {
+		r.most = bearable * rate / step.Utilization
+	}
 }
 
 // scene is what the pipeline can see.

@@ -305,14 +305,31 @@ func FuzzRun(f *testing.F) {
 			return
 		}
 		s := end.Summary
-		if there := s.Completed + s.Failed + s.Dropped + s.Waiting; math.Abs(there-s.Arrived) > 1e-6*max(1, s.Arrived)+backlogBefore {
+		if there := s.Completed + s.Failed + s.Dropped + s.Waiting; math.Abs(there-s.Arrived) > 1e-6*max(1, s.Arrived) {
 			t.Errorf("%v of %v requests", there, s.Arrived)
 		}
 	})
 }
 
-// backlogBefore is what may wait from the lead-in.
-const backlogBefore = 1020 * 120
+// Two pods that can serve 300 requests per second meet 600 of them from the
+// beginning on, and not two minutes before it.
+func TestNoRunBeginsWithABacklogThatNobodyAskedFor(t *testing.T) {
+	c := aRun(t, demand(600))
+	c.Report = time.Second
+	seen := false
+	_, err := Run(t.Context(), c, handlerFunc(func(m Message) error {
+		if m, ok := m.(*Tick); ok && !seen {
+			seen = true
+			if m.Waiting < 300 || m.Waiting > 310 {
+				return fmt.Errorf("%v wait after a second", m.Waiting)
+			}
+		}
+		return nil
+	}))
+	if err != nil || !seen {
+		t.Error(err)
+	}
+}
 
 func TestReasonIsTheFirstThatApplies(t *testing.T) {
 	spec := perPod(2, 10, 100)

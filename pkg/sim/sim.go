@@ -31,9 +31,11 @@ type Config struct {
 	Begin  time.Time // the virtual time of the demand's beginning
 	Demand workload.Demand
 	// LeadIn is how long the demand's first rate has arrived before the beginning,
-	// so that queues, windows and counters are those of a service at work. In it
-	// nothing is decided, told or counted, but its latencies take part in those of
-	// the Summary. 0 is none: the first syncs then find no metrics.
+	// so that queues, windows and counters are those of a service at work. If that is
+	// more than the pods can serve, nine tenths of what they can arrive instead: no
+	// run begins with a backlog that nobody asked for. In the lead-in nothing is
+	// decided, told or counted, but its latencies take part in those of the Summary.
+	// 0 is none: the first syncs then find no metrics.
 	LeadIn time.Duration
 
 	// Spec is the HPA; nil is none, and the replicas stay as they are.

@@ -108,7 +108,7 @@ func (t *tally) synced(at time.Duration, decision *hpa.Decision, reason hpa.Reas
 func (r *run) summary() Summary {
 	t := &r.tally
 	s, whole := t.sum, r.Fleet.Whole()
-	s.Arrived = whole.Arrived - t.before.Arrived
+	s.Arrived = whole.Arrived - t.before.Arrived + t.before.Waiting + t.before.InService
 	s.Completed = whole.Completed - t.before.Completed
 	s.Failed = whole.Failed - t.before.Failed
 	s.Dropped = whole.Dropped - t.before.Dropped
