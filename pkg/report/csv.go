@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pitot-autoscaling/pitot/pkg/hpa"
@@ -193,7 +194,8 @@ func (c *CSV) Close() error {
 	return c.out.Error()
 }
 
-// field writes a number, and of NaN nothing.
+// field writes a number, and of NaN nothing. It always has a point or an exponent,
+// so that a column of whole numbers by chance has the type it has in other tables.
 func field(v float64) string {
 	switch {
 	case math.IsNaN(v):
@@ -202,9 +204,12 @@ func field(v float64) string {
 		return "inf"
 	case math.IsInf(v, -1):
 		return "-inf"
-	default:
-		return strconv.FormatFloat(v, 'g', -1, 64)
 	}
+	text := strconv.FormatFloat(v, 'g', -1, 64)
+	if !strings.ContainsAny(text, ".e") {
+		text += ".0"
+	}
+	return text
 }
 
 // capacity is what the ready pods can serve, NaN where it has no bound.

@@ -294,8 +294,8 @@ func TestARowTellsOfItsOwnTimeOnly(t *testing.T) {
 	}
 	closed(t, c)
 	want := `run,time,at_seconds,demand_per_second,capacity_per_second,completed,failed,dropped,waiting,desired,pods,ready,need,p50_seconds,p95_seconds,p99_seconds,objective_seconds,over_seconds,syncs,reason,open_loop,metric_cpu/app,true_cpu/app,metric_cpu,true_cpu,metric_cpu_2,true_cpu_2
-web,2026-03-14T00:00:00Z,0,0,inf,0,0,0,0,0,0,0,,0,0,0,0,0,1,TooManyReplicas,true,1,4,2,,3,6
-web,2026-03-14T00:00:00Z,0,0,,0,0,0,0,0,0,1,,0,0,0,0,0,0,,true,,,,,,
+web,2026-03-14T00:00:00Z,0.0,0.0,inf,0.0,0.0,0.0,0.0,0,0,0,,0.0,0.0,0.0,0.0,0.0,1,TooManyReplicas,true,1.0,4.0,2.0,,3.0,6.0
+web,2026-03-14T00:00:00Z,0.0,0.0,,0.0,0.0,0.0,0.0,0,0,1,,0.0,0.0,0.0,0.0,0.0,0,,true,,,,,,
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
