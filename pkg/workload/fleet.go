@@ -49,6 +49,7 @@ type fleet struct {
 	book      *book
 	tables    []*table // by the number of pods that take arrivals
 	loops     float64  // stations of a pod
+	variation float64  // of how many requests a busy server ends, over their mean
 	perWork   float64  // processor seconds of a worker's second
 	outside   float64  // seconds that a request spends outside of stations, the mean
 	immediate *table   // the latency of Linear
@@ -82,6 +83,7 @@ func newFleet(server Server, o Options) *fleet {
 		law:       newLaw(server.Service),
 		book:      &book{bounds: o.Bounds, timeout: math.Inf(1)},
 		loops:     1,
+		variation: server.Service.SCV,
 		perWork:   server.CPU.Seconds() / server.Service.Seconds(),
 		pods:      map[int]*pod{},
 		quantiles: o.Quantiles,
@@ -108,6 +110,7 @@ func (f *fleet) choose(fft *fourier.FFT) {
 	switch f.server.Kind {
 	case Async:
 		f.loops = float64(f.server.Workers)
+		f.variation = 1 // the number of those that share does not depend on how work varies
 		f.outside = f.server.Delay.Seconds()
 		f.model = newLoops(f.server, fft)
 	case Queue:
@@ -261,7 +264,9 @@ func (f *fleet) atPods(c *cohort) (busy, ahead float64) {
 // take takes requests out of a station.
 func (c *cohort) take(n float64) {
 	c.number -= n
-	c.backlog = min(c.backlog, c.number)
+	if c.backlog > c.number {
+		c.end(c.backlog - c.number)
+	}
 }
 
 // give puts requests back into a queue.
@@ -269,6 +274,7 @@ func (c *cohort) give(n float64) {
 	c.number += n
 	if c.backlog > 0 {
 		c.backlog += n
+		c.middle += n
 		c.grown += n
 	}
 }
@@ -590,7 +596,7 @@ func (f *fleet) alike(a, b *cohort) bool {
 		return false
 	}
 	tolerance := 1e-3
-	if a.backlog > 0 && b.backlog > 0 {
+	if a.backlog > 0 && b.backlog > 0 && a.ebbing == b.ebbing {
 		tolerance = 1e-2
 	} else if a.backlog > 0 || b.backlog > 0 {
 		return false
@@ -607,6 +613,7 @@ func (f *fleet) unite(a, b *cohort) {
 	a.number = mean(a.number, b.number)
 	a.outside = mean(a.outside, b.outside)
 	a.backlog = mean(a.backlog, b.backlog)
+	a.middle = mean(a.middle, b.middle)
 	a.spread = mean(a.spread, b.spread)
 	a.joined = max(a.joined, b.joined)
 	for _, p := range f.pods {

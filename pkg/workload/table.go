@@ -10,6 +10,7 @@ type table struct {
 	pods     int
 	servers  float64
 	capacity float64 // requests per second of a station
+	heavy    float64 // the utilization from which on nearly all servers are busy nearly always
 
 	utilization, number []float64 // by knot
 	rows                []*row    // by knot
@@ -30,9 +31,19 @@ func newTable(m model, pods int, service float64, b *book) *table {
 	}
 	for i := 1; i < knots; i++ {
 		t.utilization[i] = -math.Expm1(-float64(i) * knotWidth)
+		if t.heavy == 0 && erlangC(int(servers), t.utilization[i]) > 0.8 {
+			t.heavy = t.utilization[i]
+		}
 		t.number[i] = max(t.number[i-1]*(1+1e-9), m.number(pods, t.utilization[i]))
 	}
 	return t
+}
+
+// steady is the number of requests in the long run at a utilization below 1.
+func (t *table) steady(utilization float64) float64 {
+	at := -math.Log1p(-utilization) / knotWidth
+	i := min(int(at), knots-2)
+	return t.number[i] + min(1, at-float64(i))*(t.number[i+1]-t.number[i])
 }
 
 // A place is between the knots i and i+1, part of the way.
