@@ -115,6 +115,7 @@ func TestBrokenBytes(t *testing.T) {
 		{"a line without end", bytes.Repeat([]byte("1,"), 1<<20), `f:1: a line is longer than 1048576 bytes (hint: ` + readable + `)`},
 		{"JSON cut short", []byte(`{"resultType":"matrix","result":[{"metric":{},"values":[[1,"1`), `f:1:62: result[0].values[0]: the text ends in the middle, it is cut short (hint: fetch it again)`},
 		{"JSON cut short in a number", []byte(`{"resultType":"matrix","result":[{"metric":{},"values":[[12`), `f:1:60: result[0].values[0]: the text ends in the middle, it is cut short (hint: fetch it again)`},
+		{"JSON nested without end", []byte(`{"stats":` + strings.Repeat("[", 200)), strings.Repeat("[0]", 100) + `: the text is nested more than 100 deep (hint: ` + badJSON + `)`},
 		{"a label in Latin-1", []byte("time,pod,rps\n1,caf\xe9,2\n"), `f:2:3: label pod="caf\xe9" is not UTF-8 (hint: save the file as UTF-8)`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -96,7 +96,7 @@ func TestWhatIsNoDemand(t *testing.T) {
 	}{
 		{"gaps", "time,v\n0,6\n60,1\n240,3\n300,6\n360,NaN\n420,6\n", Options{}, GridOptions{Unit: Rate},
 			`f: v has 2 gaps of 3m0s in all; the first is 2m0s from 1970-01-01T00:02:00Z (hint: choose what stands for them: hold (the rate before), zero, or interpolate)`},
-		{"a rate twice", "time,v\n0,6\n60,1\n60,3\n", Options{}, GridOptions{Unit: Rate},
+		{"a rate twice", "time,v\n0,6\n60,1\n60,3\n60,4\n", Options{}, GridOptions{Unit: Rate},
 			`f:4:4: series v: the time of this sample is there already, and a rate cannot be two (hint: if the values are counts, give the unit count: it adds them)`},
 		{"a rate twice in JSON", "{\"resultType\":\"matrix\",\"result\":[\n{\"metric\":{},\"values\":[[1,\"1\"],[1,\"1\"]]}]}", Options{}, GridOptions{Unit: Rate},
 			`f:2:35: result[0].values[1]: series {}: the time of this sample is there already, and a rate cannot be two (hint: if the values are counts, give the unit count: it adds them)`},

@@ -224,7 +224,7 @@ func (j *jsonText) bytes() ([]byte, error) {
 		case c < ' ':
 			return nil, j.problem("a text in quotes goes over the end of its line", badJSON)
 		case len(j.token) > longestLine:
-			return nil, j.problem(fmt.Sprintf("a text in quotes is longer than %d bytes", longestLine), "")
+			return nil, j.problem(fmt.Sprintf("a text in quotes is longer than %d bytes", longestLine), badJSON)
 		}
 		escaped = c == '\\' && !escaped
 		j.token = append(j.token, c)
@@ -283,7 +283,7 @@ func (j *jsonText) word() ([]byte, error) {
 		switch c := j.buffer[j.at]; {
 		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '-', c == '+', c == '.':
 			if len(j.token) == 1000 {
-				return nil, j.problem("a number has more than 1000 digits", "")
+				return nil, j.problem("a number has more than 1000 digits", badJSON)
 			}
 			j.token = append(j.token, c)
 			j.at++
@@ -297,7 +297,7 @@ func (j *jsonText) word() ([]byte, error) {
 func (j *jsonText) skip() error {
 	const deepest = 100
 	if len(j.path) > deepest {
-		return j.problem(fmt.Sprintf("the text is nested more than %d deep", deepest), "")
+		return j.problem(fmt.Sprintf("the text is nested more than %d deep", deepest), badJSON)
 	}
 	at, err := j.start()
 	if err != nil {

@@ -100,6 +100,7 @@ func TestHowFilesAreRead(t *testing.T) {
 		{"OpenMetrics, mixed series, comments, an exemplar, escapes", "# HELP a b\n# TYPE a counter\na{x=\"1\"} 1 1 # {trace=\"x\"} 0.5\na{x=\"\\\"\\\\\\n\"} 2 1\na{x=\"1\"} 3 2\n# EOF", Options{},
 			[]string{`a{x="1"} 1:1 2:3`, `a{x="\"\\\n"} 1:2`}},
 		{"OpenMetrics, labels in another order are the same series", "a{x=\"1\",y=\"2\"} 1 1\na{y=\"2\",x=\"1\",} 2 2\n# EOF\n", Options{}, []string{`a{x="1",y="2"} 1:1 2:2`}},
+		{"OpenMetrics, a name that begins as the one before", "a 1 1\nab 2 1\na 3 2\n# EOF\n", Options{}, []string{"a 1:1 2:3", "ab 1:2"}},
 		{"OpenMetrics, one metric of two", "a 1 1\nb 2 1\na 3 2\n# EOF\n", Options{Values: []string{"a"}}, []string{"a 1:1 2:3"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
