@@ -1,0 +1,168 @@
+// Package presettest tests what the presets read: series in, numbers and states
+// out, through the adapter's own code and the PromQL engine. Only the samples are
+// made up.
+//
+// Each complete preset has a transcript in testdata, whose numbers were computed
+// by hand and are never written by a program. A transcript has the cases of
+// every preset:
+//
+//	busy           load that is easy to compute
+//	idle           the series are there, and nothing happens
+//	absent         there is no series
+//	restart        a counter begins anew
+//	new pod        one sample so far; of a queue, a second exporter
+//	exporter down  the series end
+//	pitfall        what the preset's pitfalls name
+package presettest
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	promlabels "github.com/prometheus/prometheus/model/labels"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/pods"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/promdb"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/provider"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/reading"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
+	"github.com/pitot-autoscaling/pitot/pkg/rule/preset"
+)
+
+func TestPresets(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no transcript: %v", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			tr := parseTranscript(t, path)
+			r := load(t, tr.rule)
+			for _, e := range tr.cases {
+				t.Run(e.title, func(t *testing.T) {
+					if len(e.readings) == 0 {
+						t.Fatalf("%s:%d: nothing is read", path, e.line)
+					}
+					synctest.Test(t, func(t *testing.T) { play(t, path, tr, e, r) })
+				})
+			}
+		})
+	}
+}
+
+// TestEveryCompletePresetHasItsCases finds the transcript of each preset, and in it
+// each case of the package comment.
+func TestEveryCompletePresetHasItsCases(t *testing.T) {
+	for _, p := range preset.All() {
+		if p.Draft {
+			continue
+		}
+		tr := parseTranscript(t, filepath.Join("testdata", p.Name+".txt"))
+		if r := load(t, tr.rule); !slices.Equal(r.Presets, []string{p.Name}) {
+			t.Errorf("%s: the transcript is of %v", p.Name, r.Presets)
+		}
+		for _, kind := range []string{"busy", "idle", "absent", "restart", "new pod", "exporter down", "pitfall"} {
+			if !slices.ContainsFunc(tr.cases, func(e episode) bool { return strings.HasPrefix(e.title, kind+": ") }) {
+				t.Errorf("%s: no case %q", p.Name, kind)
+			}
+		}
+	}
+}
+
+func load(t *testing.T, fields string) *rule.Rule {
+	t.Helper()
+	set, err := rule.Load(rule.File{Name: "rule", Text: fmt.Appendf(nil, `
+apiVersion: pitot.dev/v1alpha1
+kind: Config
+backends: [{name: main, url: http://localhost:9090}]
+rules: [{%s}]
+`, fields)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set.Rules[0]
+}
+
+// play fills a database, as of now, and reads the rule at each time.
+func play(t *testing.T, path string, tr transcript, e episode, r *rule.Rule) {
+	db, start := promdb.New(promdb.Options{}), time.Now()
+	for _, s := range e.series {
+		for i, sample := range s.samples {
+			if sample.Omitted {
+				continue
+			}
+			if err := db.Append(start.Add(time.Duration(i)*tr.every), s.labels, sample.Value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, want := range e.readings {
+		time.Sleep(time.Until(start.Add(want.at)))
+		if got := read(t, db, e, r, want.object); got != want.want {
+			t.Errorf("%s:%d: at %s %s reads %s, want %s", path, want.line, want.at, want.object, got, want.want)
+		}
+	}
+}
+
+// read is what an HPA reads now, as a transcript has it.
+func read(t *testing.T, db *promdb.DB, e episode, r *rule.Rule, object string) string {
+	t.Helper()
+	store := snapshot.NewStore(snapshot.Options{Backends: map[string]snapshot.Backend{r.Backend: {Querier: db}}, FirstWait: time.Minute})
+	defer store.Close()
+	reader := provider.Reader{Store: store, Pods: members(e.members())}
+	name, selector := object, []*promlabels.Matcher(nil)
+	if r.Type == rule.TypeExternal {
+		name, selector = "shop", matchers(t, object)
+	}
+	answer, err := reader.Object(t.Context(), r, instant.Object{Namespace: "shop", Name: name}, selector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return show(answer.Readings[0])
+}
+
+func show(one reading.Reading) string {
+	number := strconv.FormatFloat(float64(one.Milli())/1000, 'f', -1, 64)
+	switch {
+	case one.Cause != "":
+		return one.State.String()
+	case one.State == reading.Value:
+		return number
+	}
+	return one.State.String() + " " + number
+}
+
+// matchers reads a selector such as "queue=celery,db=db1"; "all" selects nothing.
+func matchers(t *testing.T, selector string) []*promlabels.Matcher {
+	t.Helper()
+	if selector == "all" {
+		return nil
+	}
+	var all []*promlabels.Matcher
+	for pair := range strings.SplitSeq(selector, ",") {
+		name, value, _ := strings.Cut(pair, "=")
+		all = append(all, promlabels.MustNewMatcher(promlabels.MatchEqual, name, value))
+	}
+	return all
+}
+
+// members are the pods of the one workload there is.
+type members []string
+
+var _ provider.Pods = members(nil)
+
+func (members) Follow(string, string)                              {}
+func (members) Knows(string, string) error                         { return nil }
+func (m members) Live(string, labels.Selector) []string            { return m }
+func (m members) Of(string, pods.Workload) []string                { return m }
+func (members) Departed(string, pods.Workload, time.Time) []string { return nil }
+func (members) Workloads(string, string, string) []string          { return []string{"web"} }
