@@ -67,7 +67,7 @@ func (c *cohort) advance(f *fleet, t *table, seconds, coming float64) {
 	through = c.refuse(f, t, through)
 	work := t.capacity * speed * seconds
 	c.table = t
-	spread := through*t.model.arrivals(t.pods) + work*f.variation
+	spread := (through*t.model.arrivals(t.pods) + work*f.variation) / t.together
 	if c.backlog > 0 || c.rises(t, through, work, spread) {
 		c.grow(f, t, through, work, spread)
 		c.expire(f, work/through)

@@ -10,6 +10,7 @@ type table struct {
 	pods     int
 	servers  float64
 	capacity float64 // requests per second of a station
+	together float64 // stations that a balancer keeps equal: what varies at one is shared by all
 	heavy    float64 // the utilization from which on nearly all servers are busy nearly always
 
 	utilization, number []float64 // by knot
@@ -26,7 +27,7 @@ const (
 func newTable(m model, pods int, service float64, b *book) *table {
 	servers := float64(m.servers(pods))
 	t := &table{
-		model: m, pods: pods, servers: servers, capacity: servers / service, book: b,
+		model: m, pods: pods, together: 1, servers: servers, capacity: servers / service, book: b,
 		utilization: make([]float64, knots), number: make([]float64, knots), rows: make([]*row, knots),
 	}
 	for i := 1; i < knots; i++ {
