@@ -17,8 +17,16 @@ import (
 // In steady load latencies are those of queueing theory (see model). When load
 // changes, the number of requests at a station follows the load as a fluid whose
 // outflow is that of the steady state with as many requests (pointwise stationary
-// fluid flow approximation, Wang, Tipper and Banerjee 1996); what arrives above
-// capacity is a backlog, of which past and variance are kept.
+// fluid flow approximation, Wang, Tipper and Banerjee 1996). At capacity and above
+// it is a Brownian motion that zero reflects (see overload).
+//
+// # Limitations
+//
+// Tasks that a Queue's workers fetch ahead show in the counts, but the time they
+// lose behind a slow task while another pod idles is left out. In overload, loops
+// of an Async server complete requests as if their work were exponential. A Limit
+// drops requests; the latency of those it lets in is that without the limit, up to
+// the most that can be inside.
 func NewFleet(server Server, o Options) (Fleet, error) {
 	if err := errors.Join(server.Validate(), o.validate()); err != nil {
 		return nil, err
@@ -310,7 +318,7 @@ func (f *fleet) Leave(id int) float64 {
 // sweep forgets cohorts without pods. The first of a Queue is the queue.
 func (f *fleet) sweep() {
 	f.cohorts = slices.DeleteFunc(f.cohorts, func(c *cohort) bool {
-		return c.pods == 0 && !(c.taking && f.server.Kind == Queue)
+		return c.pods == 0 && (!c.taking || f.server.Kind != Queue)
 	})
 }
 
