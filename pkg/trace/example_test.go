@@ -31,7 +31,7 @@ func ExampleDemand() {
 	// Output:
 	// requests.csv: requests has 1 gap of 1m0s in all; the first is 1m0s from 2024-05-01T12:02:00Z (hint: choose what stands for them: hold (the rate before), zero, or interpolate)
 	// 1m0s [10 11 11 20] <nil>
-	// requests has 1 gap of 1m0s in all; the first is 1m0s from 2024-05-01T12:02:00Z: the rate before each is assumed there.
+	// The rate before each gap is assumed for what was not recorded: requests has 1 gap of 1m0s in all; the first is 1m0s from 2024-05-01T12:02:00Z.
 }
 
 // What was recorded of each pod is looked up while time goes on.

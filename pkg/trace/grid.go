@@ -171,6 +171,14 @@ func names(series []*Series) string {
 	return strings.Join(all, ", ")
 }
 
+// subject is what a sentence about the sum of series is about.
+func subject(series []*Series) string {
+	if len(series) == 1 {
+		return series[0].String()
+	}
+	return "the sum of " + names(series)
+}
+
 // A demand is a Grid in the making.
 type demand struct {
 	options GridOptions
@@ -366,19 +374,19 @@ func (d *demand) judgeGaps(series []*Series) error {
 	what := fmt.Sprintf("%s of %s in all; the first is %s", plural(len(gaps), "gap"), length(all), first)
 	switch {
 	case d.options.Gaps == Refuse:
-		return &Problem{File: series[0].file, Cause: fmt.Sprintf("%s has %s", names(series), what), Hint: "choose what stands for them: hold (the rate before), zero, or interpolate"}
+		return &Problem{File: series[0].file, Cause: fmt.Sprintf("%s has %s", subject(series), what), Hint: "choose what stands for them: hold (the rate before), zero, or interpolate"}
 	case d.options.Gaps != Zero && len(nobody) > 0:
 		return &Problem{File: series[0].file, Cause: fmt.Sprintf("nothing was recorded for %s from %s, and no series is there before and after", length(nobody[0].to-nobody[0].from), instant(nobody[0].from).Format(time.RFC3339Nano)), Hint: "choose zero for the gaps, or cut the file there"}
 	}
-	d.notes = append(d.notes, fmt.Sprintf("%s has %s: %s is assumed there.", names(series), what, assumed[d.options.Gaps]))
+	d.notes = append(d.notes, fmt.Sprintf("%s is assumed for what was not recorded: %s has %s.", assumed[d.options.Gaps], subject(series), what))
 	return nil
 }
 
-// assumed are the policies in the words of a note.
+// assumed begins a note on what a policy put in.
 var assumed = map[Gaps]string{
-	Hold:        "the rate before each",
-	Zero:        "a rate of zero",
-	Interpolate: "a straight line",
+	Hold:        "The rate before each gap",
+	Zero:        "A rate of zero",
+	Interpolate: "A straight line",
 }
 
 // nobody is when no series tells anything, beyond the gaps within series: where one
