@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,22 @@ func TestAScaleDownTakesTheLeastUseful(t *testing.T) {
 `)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("-want +got\n", diff)
+	}
+}
+
+// What a pod waits for counts more than when it will be ready.
+func TestVictims(t *testing.T) {
+	pods := []pod{
+		{id: 1, stage: serving, ready: 10}, {id: 2, stage: serving, ready: 30}, {id: 3, stage: running, ready: 90},
+		{id: 4, stage: pending, ready: 50}, {id: 5, stage: serving, ready: 10},
+	}
+	slices.SortFunc(pods, func(a, b pod) int { return victimFirst(&a, &b) })
+	var got []int
+	for _, p := range pods {
+		got = append(got, p.id)
+	}
+	if want := []int{4, 3, 2, 5, 1}; !cmp.Equal(want, got) {
+		t.Errorf("in the order %v, want %v", got, want)
 	}
 }
 

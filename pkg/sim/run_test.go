@@ -175,7 +175,7 @@ func TestWhatNoRunCanBe(t *testing.T) {
 		Objective: &Objective{Quantile: 95},
 		Events: []Event{
 			{At: time.Hour, Kind: Outage, For: time.Minute}, {Kind: Outage}, {Kind: Edit}, {Kind: "flood"},
-			{Kind: ManualScale, Replicas: -1},
+			{Kind: ManualScale, Replicas: -1}, {Kind: Edit, Spec: memory},
 		},
 	}
 	_, err := Run(t.Context(), c, nil)
@@ -202,6 +202,7 @@ event 2 (prometheusOutage at 0s): it lasts 0s
 event 3 (edit at 0s): no HPA after it
 event 4 (flood at 0s): unknown kind: use prometheusOutage, podsFailToStart, controllerRestart, scale or edit
 event 5 (scale at 0s): -1 replicas: use 0 to 100000
+event 6 (edit at 0s): no signal for the pods metric queue: there are signals for rps
 `)
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Error("-want +got\n", diff)
@@ -328,6 +329,85 @@ func TestNoRunBeginsWithABacklogThatNobodyAskedFor(t *testing.T) {
 	}))
 	if err != nil || !seen {
 		t.Error(err)
+	}
+}
+
+func TestARestartedControllerRemembersNothing(t *testing.T) {
+	for name, atOnce := range map[string]bool{"waits for a period": false, "syncs at once": true} {
+		c := aRun(t, demand(200, 200))
+		c.Spec.Controller.Profile.SyncsAtOnce = atOnce
+		r := newRunOf(t, c)
+		for r.at < time.Minute {
+			if err := r.advance(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(r.hpa.state.Recommendations) == 0 || len(r.hpa.state.Conditions) == 0 {
+			t.Fatal("nothing to forget")
+		}
+		if err := r.happen(moment{Event: Event{Kind: Restart}}); err != nil {
+			t.Fatal(err)
+		}
+		want := r.at
+		if !atOnce {
+			want += 15 * time.Second
+		}
+		if s := r.hpa.state; s.Recommendations != nil || len(s.Conditions) == 0 || r.hpa.next != want {
+			t.Errorf("%s: at %v it remembers %+v and syncs at %v", name, r.at, s, r.hpa.next)
+		}
+	}
+}
+
+// laps counts how often its times were set back.
+type laps struct {
+	*tub
+	n int
+}
+
+func (l *laps) Lap() { l.n++; l.tub.Lap() }
+
+func TestTheFirstTickLeavesOutTheLeadIn(t *testing.T) {
+	c := aRun(t, demand(200))
+	fleet := &laps{tub: newTub(150)}
+	c.Fleet = fleet
+	first := true
+	if _, err := Run(t.Context(), c, handlerFunc(func(m Message) error {
+		if _, ok := m.(*Tick); ok && first {
+			first = false
+			if fleet.n != 2 { // at the beginning, and now
+				return fmt.Errorf("%d laps", fleet.n)
+			}
+		}
+		return nil
+	})); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatIsObservedIsWhatCounts(t *testing.T) {
+	request := &hpa.Template{Containers: []hpa.Container{{Name: "app", Requests: hpa.Requests{hpa.CPU: 500}}}}
+	seen := &hpa.Observation{
+		StatusReplicas: 4,
+		Pods:           []hpa.Pod{{Template: request}, {Template: request, Terminating: true}, {Template: request}},
+		Readings: []hpa.Reading{
+			{Pods: []hpa.Sample{{Present: true, Milli: 100}, {Present: true, Milli: 900}, {Present: true, Milli: 300}}},
+			{Pods: []hpa.Sample{{Present: true, Milli: 100}, {Present: true, Milli: 900}, {}}},
+			{Values: []int64{2000, 6000}}, {Values: []int64{2000}}, {Err: errors.New("refused")}, {Pods: make([]hpa.Sample, 3)},
+		},
+	}
+	average, percent := hpa.Target{Type: hpa.AverageValue, Milli: 1500}, hpa.Target{Type: hpa.Utilization, Percent: 50}
+	got := observe(nil, []hpa.Metric{
+		{Type: hpa.Pods, Name: "rps", Target: average}, {Type: hpa.ContainerResource, Name: hpa.CPU, Container: "app", Target: percent},
+		{Type: hpa.External, Name: "queue", Target: average}, {Type: hpa.Object, Name: "p95", Target: hpa.Target{Type: hpa.Value, Milli: 500}},
+		{Type: hpa.External, Name: "queue", Target: average}, {Type: hpa.Pods, Name: "rps", Target: average},
+	}, seen)
+	want := []Observed{
+		{Metric: "rps", Value: 0.2, Target: 1.5, Pods: 2}, {Metric: "cpu/app", Value: 20, Target: 50, Pods: 1},
+		{Metric: "queue", Value: 2, Target: 1.5}, {Metric: "p95", Value: 2, Target: 0.5},
+		{Metric: "queue", Value: math.NaN(), Target: 1.5, Err: "refused"}, {Metric: "rps", Value: math.NaN(), Target: 1.5, Err: "no pod has a sample"},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateNaNs()); diff != "" {
+		t.Error("-want +got\n", diff)
 	}
 }
 

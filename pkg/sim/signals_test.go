@@ -84,6 +84,14 @@ func TestQuantilesAreThoseOfPrometheus(t *testing.T) {
 	}
 }
 
+func TestDifferencesThatMayBeRoundingAreNone(t *testing.T) {
+	counts := []float64{10, 10 + 1e-12, 9, 20, 20.1}
+	level(counts)
+	if want := []float64{10, 10, 10, 20, 20.1}; !cmp.Equal(want, counts) {
+		t.Errorf("%v, want %v", counts, want)
+	}
+}
+
 // A bench lets a pipeline look at a fleet, second by second.
 type bench struct {
 	t     *testing.T

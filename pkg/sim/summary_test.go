@@ -151,6 +151,16 @@ func TestReversalsAreSoon(t *testing.T) {
 	}
 }
 
+func TestTheLongestShortageIsOfOneTime(t *testing.T) {
+	tally := newTally(&Config{Step: time.Second, Need: hundredEach})
+	for _, ready := range []int{2, 2, 3, 2, 1, 0, 3, 4, 2} {
+		tally.step(second{length: time.Second, need: 3, ready: ready})
+	}
+	if got := tally.sum.LongestShort; got != 3*time.Second {
+		t.Errorf("%v, want 3s", got)
+	}
+}
+
 // oracle adds up what foresight should, the slow way.
 func oracle(needs []int, ahead int, last float64) float64 {
 	var sum float64

@@ -32,15 +32,16 @@ func TestVariationsDifferInWhatNobodyChooses(t *testing.T) {
 		t.Error("the first is not the one that was given")
 	}
 	var ends []*End
-	texts := map[string]bool{}
+	texts, seeds := map[string]bool{}, map[uint64]bool{}
 	for i, one := range all {
 		if p := one.Cluster; p.Phase < 0 || p.Phase >= 15*time.Second || p.SyncLatency < 15*time.Millisecond || p.SyncLatency > 45*time.Millisecond {
 			t.Errorf("variation %d: %+v", i, p)
 		}
 		texts[told(t, one)] = true
+		seeds[one.Seed] = true
 	}
-	if len(texts) != 5 {
-		t.Errorf("%d of 5 variations differ", len(texts))
+	if len(texts) != 5 || len(seeds) != 5 {
+		t.Errorf("%d of 5 variations differ, in %d seeds", len(texts), len(seeds))
 	}
 	again, err := Variations(c, 5, outfit)
 	if err != nil {
@@ -144,7 +145,8 @@ func TestBaselines(t *testing.T) {
 
 func TestAReplayDecidesWhatTheRunDecided(t *testing.T) {
 	c := restless(t, 5)
-	c.Events = c.Events[:2] // an HPA that stays, and a controller too
+	c.Events = c.Events[:2]                             // an HPA that stays, and a controller too
+	c.Spec.Behavior.ScaleDown.StabilizationWindow = nil // what it remembers matters
 	r := newRunOf(t, c)
 	var syncs []Recorded
 	var want []hpa.Decision
