@@ -32,6 +32,7 @@
 // # Limitations
 //
 // Times are kept to the nanosecond, from 1970 to 2099. Native histograms are not
-// read. A Set is read whole: its size is about eight bytes for a sample, and up to
-// two more where the samples are not evenly spaced.
+// read. A Set is read whole: its size is about eight bytes for a sample, and one or
+// two more where the samples are not evenly spaced; five where their times are
+// told to the nanosecond.
 package trace
