@@ -232,3 +232,89 @@ func TestDecisions(t *testing.T) {
 		})
 	}
 }
+
+// judged is what becomes of an expectation after some messages and an end.
+func judged(t *testing.T, text string, summary sim.Summary, messages ...sim.Message) Result {
+	t.Helper()
+	e, err := ParseExpectation(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	judge := NewExpectations([]Expectation{e})
+	begin := &sim.Begin{Replicas: 2, Spec: &hpa.Spec{Metrics: []hpa.Metric{{Type: hpa.Pods, Name: "rps"}, {Type: hpa.External, Name: "queue"}}}}
+	for _, m := range append(append([]sim.Message{begin}, messages...), &sim.End{At: time.Hour, Summary: summary}) {
+		if err := judge.Handle(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return judge.Results()[0]
+}
+
+func moved(at time.Duration, from, to int32) sim.Message {
+	return &sim.Sync{At: at, Reason: hpa.ReasonSucceededRescale, Decision: hpa.Decision{Outcome: hpa.Rescaled, From: from, To: to}}
+}
+
+func TestARateCountsTheEventsOfAnyStretch(t *testing.T) {
+	apart := []sim.Message{moved(15*time.Second, 2, 3), moved(75*time.Second, 3, 4)}
+	if r := judged(t, "scale_events <= 1/m", sim.Summary{}, apart...); !r.Passed {
+		t.Errorf("a whole minute apart: %s", r.Text)
+	}
+	near := []sim.Message{moved(16*time.Second, 2, 3), moved(75*time.Second, 3, 4)}
+	if r := judged(t, "scale_events <= 1/m", sim.Summary{}, near...); r.Passed {
+		t.Errorf("less than a minute apart: %s", r.Text)
+	}
+}
+
+func TestAReversalIsWithinTenMinutes(t *testing.T) {
+	soon := []sim.Message{moved(time.Minute, 2, 3), moved(11*time.Minute, 3, 2)}
+	if r := judged(t, "reversals < 1/h", sim.Summary{}, soon...); r.Passed {
+		t.Errorf("after ten minutes: %s", r.Text)
+	}
+	late := []sim.Message{moved(time.Minute, 2, 3), moved(11*time.Minute+time.Second, 3, 2)}
+	if r := judged(t, "reversals < 1/h", sim.Summary{}, late...); !r.Passed {
+		t.Errorf("later: %s", r.Text)
+	}
+}
+
+func TestWaitingWithoutAnEndIsInfinitelySlow(t *testing.T) {
+	nan := math.NaN()
+	stuck := &sim.Tick{At: time.Second, Waiting: 5, P50: nan, P95: nan, P99: nan}
+	r := judged(t, "max(p95) < 168h", sim.Summary{}, stuck)
+	if r.Passed || !strings.Contains(r.Text, "no end in sight") {
+		t.Errorf("%+v", r)
+	}
+	idle := &sim.Tick{At: time.Second, P50: nan, P95: nan, P99: nan}
+	if r := judged(t, "p95 < 1s for 1% of time", sim.Summary{}, idle); r.Passed || r.Got != "no time with a value to judge" {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestLessThanHalfARequestIsNone(t *testing.T) {
+	tick := &sim.Tick{At: time.Second, Dropped: 0.4, Waiting: 0.4}
+	for _, text := range []string{"dropped == 0", "max(backlog) <= 0"} {
+		if r := judged(t, text, sim.Summary{Arrived: 100, Dropped: 0.4}, tick); !r.Passed || r.When != nil {
+			t.Errorf("%s: %+v", text, r)
+		}
+	}
+	if r := judged(t, "dropped < 0.1%", sim.Summary{Arrived: 100, Dropped: 0.4}, tick); r.Passed {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestNothingIsAlwaysSoWithoutASync(t *testing.T) {
+	if r := judged(t, "always: ValidMetricFound", sim.Summary{}); r.Passed {
+		t.Errorf("%+v", r)
+	}
+}
+
+// With one of two metrics the HPA goes on, and its conditions are fine. The event
+// of the other metric is there all the same.
+func TestAMetricThatFailsBesideOthersCounts(t *testing.T) {
+	sync := &sim.Sync{At: time.Second, Reason: hpa.ReasonDesiredWithinRange, Observed: []sim.Observed{{Metric: "rps"}, {Metric: "queue", Err: "none"}}}
+	if r := judged(t, "never: FailedGetExternalMetric", sim.Summary{}, sync); r.Passed {
+		t.Errorf("%+v", r)
+	}
+	if r := judged(t, "never: FailedGetPodsMetric", sim.Summary{}, sync); !r.Passed {
+		t.Errorf("%+v", r)
+	}
+}
