@@ -4,7 +4,7 @@
 // there: the file app.yaml, or the short forms of the command line.
 //
 //	app, err := scenario.ReadApp("app.yaml", file)
-//	signal, ok := app.Signal("http_requests_per_second")
+//	signal, ok := app.Signals["http_requests_per_second"]
 //
 // A scenario file names an HPA, an App, and tests: a demand, what happens
 // meanwhile, and what is expected of it, in the manner of "promtool test rules".
