@@ -42,14 +42,18 @@ func (l *loops) arrivals(pods int) float64 {
 }
 
 // crowding is the utilization at which a loop with random arrivals has as many
-// requests: what a good balancer saves is that others are there less often.
+// requests: what a good balancer saves is that others are there less often. Its
+// constants for LeastRequests are fitted to package exact, with 4 pods of 1 and 4
+// loops and exponential work: the fewest are joined when their request is partly
+// done, and a pod with few requests may still have a loop with many.
 func (l *loops) crowding(pods int, utilization float64) float64 {
 	if l.balancer != LeastRequests || pods == 1 {
-		return calmed(utilization, l.arrivals(pods), 1)
+		return calmed(utilization, l.arrivals(pods), l.SCV)
 	}
-	wait := erlangC(pods, utilization) * (1 + utilization/(1-utilization)/float64(pods))
 	alone := utilization / (1 - utilization)
-	wait += (alone - wait) * (1 - 1/float64(l.count))
+	wait := erlangC(pods, utilization) * (1 - 0.65*utilization*utilization + alone/float64(pods))
+	wait = min(wait, alone)
+	wait += (alone - wait) * 0.8 * (1 - 1/float64(l.count))
 	return wait / (1 + wait)
 }
 
