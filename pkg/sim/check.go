@@ -21,6 +21,9 @@ const (
 // mostPods bounds the pods of a run: an HPA may ask for two billion.
 const mostPods = 100_000
 
+// shortest bounds what happens again and again.
+const shortest = 100 * time.Millisecond
+
 // withDefaults fills what is zero.
 func (c Config) withDefaults() Config {
 	setDefault(&c.Step, defaultStep)
@@ -92,11 +95,11 @@ func (pods *Pods) check(p *problems) {
 }
 
 func (cluster *Cluster) check(p *problems) {
-	p.add(cluster.SyncPeriod < 0, "a sync period of %v is negative", cluster.SyncPeriod)
+	p.add(cluster.SyncPeriod < shortest, "a sync period of %v: use %v or more", cluster.SyncPeriod, shortest)
 	p.add(cluster.Phase < 0, "a phase of %v is negative", cluster.Phase)
 	p.add(cluster.SyncLatency < 0, "a sync latency of %v is negative", cluster.SyncLatency)
 	p.add(cluster.ControllerLag < 0, "a controller lag of %v is negative", cluster.ControllerLag)
-	p.add(cluster.MetricsInterval < 0, "a metrics interval of %v is negative", cluster.MetricsInterval)
+	p.add(cluster.MetricsInterval < shortest, "a metrics interval of %v: use %v or more", cluster.MetricsInterval, shortest)
 }
 
 func (o *Objective) check(p *problems) {

@@ -193,7 +193,7 @@ the demand at 1m0s is NaN requests per second
 a startup of 0s with a squared coefficient of variation of -1
 pending for 1s: it is the first part of the startup of 0s
 a shutdown of -1ns is negative
-a sync period of -1ns is negative
+a sync period of -1ns: use 100ms or more
 an objective for the quantile 95: use one between 0 and 1
 an objective of 0s: use more than 0
 the HPA: no signal for the pods metric queue: there are signals for rps

@@ -88,8 +88,8 @@ func (o SignalOptions) withDefaults() SignalOptions {
 // checkSignals reports all that cannot be.
 func checkSignals(signals map[string]Signal, o SignalOptions) error {
 	var p problems
-	p.add(o.Interval < time.Millisecond, "a scrape interval of %v", o.Interval)
-	p.add(o.Refresh < time.Millisecond, "a refresh of %v", o.Refresh)
+	p.add(o.Interval < shortest, "a scrape interval of %v: use %v or more", o.Interval, shortest)
+	p.add(o.Refresh < shortest, "a refresh of %v: use %v or more", o.Refresh, shortest)
 	p.add(o.MaxAge < 0, "a maximum age of %v", o.MaxAge)
 	p.add(!slices.IsSorted(o.Bounds) || len(slices.Compact(slices.Clone(o.Bounds))) < len(o.Bounds) || slices.ContainsFunc(o.Bounds, notFinite),
 		"the bounds of the histogram do not rise: %v", o.Bounds)
