@@ -25,6 +25,7 @@ type checkedRule struct {
 	Of            string   `json:"of"`
 	WindowSeconds float64  `json:"window_seconds"`
 	Selectable    []string `json:"selectable,omitempty"`
+	Presets       []string `json:"presets,omitempty"`
 	Query         string   `json:"query"`
 }
 
@@ -94,7 +95,7 @@ func newCheckReport(set *rule.Set, problems rule.Problems) checkReport {
 	for _, one := range set.Rules {
 		r.Rules = append(r.Rules, checkedRule{
 			Metric: one.Metric, Type: string(one.Type), Of: one.Of.String(),
-			WindowSeconds: one.Expr().Window().Seconds(), Selectable: one.Selectable, Query: one.Expr().String(),
+			WindowSeconds: one.Expr().Window().Seconds(), Selectable: one.Selectable, Presets: one.Presets, Query: one.Expr().String(),
 		})
 	}
 	return r
@@ -121,8 +122,31 @@ func writeRules(env Env, set *rule.Set) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	fmt.Fprint(env.Stdout, fromPresets(set))
 	_, err := fmt.Fprintf(env.Stdout, "%s, %s: no problem found\n", count(len(set.Rules), "rule"), count(len(set.Backends), "backend"))
 	return err
+}
+
+// fromPresets says what became of the presets that rules name.
+func fromPresets(set *rule.Set) string {
+	var b strings.Builder
+	for _, one := range set.Rules {
+		if len(one.Presets) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s of %s is %s:\n", one.Metric, one.Of, strings.Join(one.Presets, " or "))
+		if one.Buckets != nil {
+			fmt.Fprintf(&b, "  the quantile %g of\n", one.Quantile)
+		}
+		fmt.Fprintf(&b, "  %s\n", one.Expr())
+		if one.ZeroWhen != nil {
+			fmt.Fprintf(&b, "  and 0 when %s\n", one.ZeroWhen)
+		}
+	}
+	if b.Len() > 0 {
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 // window is how far a rule looks back.

@@ -172,7 +172,8 @@ func (d *decoder) expand(r *ruleConfig, parts []part) bool {
 	return len(own.end()) == 0
 }
 
-// with returns the parameters as written, those that no preset has excepted.
+// with returns the parameters as written. One that no preset has is reported, and
+// read as the one that it may be a misspelling of, so that nothing is missed.
 func (d *decoder) with(r *ruleConfig, parts []part) map[string]string {
 	known := map[string]bool{}
 	for _, p := range parts {
@@ -190,6 +191,9 @@ func (d *decoder) with(r *ruleConfig, parts []part) map[string]string {
 				hint = "it takes " + strings.Join(names, ", ")
 			}
 			d.report(one.at, fmt.Sprintf("preset %q has no parameter %q", parts[0].Name, one.name), hint)
+			if meant, ok := closest(one.name, names); ok && one.value.valid {
+				with[meant] = one.value.value
+			}
 		case one.value.valid:
 			with[one.name] = one.value.value
 		}
