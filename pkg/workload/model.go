@@ -81,18 +81,18 @@ func (l *law) until(share float64) float64 {
 }
 
 // shortest is the mean of the shortest of n residual services.
-func (l *law) shortest(n int) float64 {
+func (l *law) shortest(n float64) float64 {
 	if l.SCV <= 0 {
-		return l.seconds / float64(n+1)
+		return l.seconds / (n + 1)
 	}
 	// The substitution x = e^y makes one grid serve all scales.
 	const cells = 2000
-	low, high := math.Log(l.seconds*1e-5/float64(n)), math.Log(l.reach*4)
+	low, high := math.Log(l.seconds*1e-5/n), math.Log(l.reach*4)
 	width := (high - low) / cells
-	sum := l.seconds * 1e-5 / float64(n)
+	sum := l.seconds * 1e-5 / n
 	for i := range cells {
 		x := math.Exp(low + (float64(i)+0.5)*width)
-		sum += math.Pow(1-l.residual(x), float64(n)) * x * width
+		sum += math.Pow(1-l.residual(x), n) * x * width
 	}
 	return sum
 }
@@ -107,9 +107,10 @@ type fifo struct {
 	fft *fourier.FFT
 	// near is how many servers a request chooses from once it waits, all how many
 	// share the load.
-	near, all int
-	first     float64 // mean time until one of near is free
-	lattices  map[float64]*ingredients
+	near     float64
+	all      int
+	first    float64 // mean time until one of near is free
+	lattices map[float64]*ingredients
 }
 
 // ingredients are the parts of latency on a lattice of one step.
@@ -117,7 +118,7 @@ type ingredients struct {
 	service, first, next transform
 }
 
-func newFIFO(l *law, fft *fourier.FFT, near, all int) *fifo {
+func newFIFO(l *law, fft *fourier.FFT, near float64, all int) *fifo {
 	return &fifo{law: l, fft: fft, near: near, all: all, first: l.shortest(near), lattices: map[float64]*ingredients{}}
 }
 
@@ -175,7 +176,7 @@ func (f *fifo) on(step float64) *ingredients {
 	if f.SCV <= 0 {
 		service = func(float64) float64 { return 1 } // it is the offset
 	}
-	all, near := float64(f.all), float64(f.near)
+	all, near := float64(f.all), f.near
 	parts = &ingredients{
 		service: transformOf(f.fft, step, service),
 		first: transformOf(f.fft, step, func(x float64) float64 {

@@ -23,7 +23,7 @@ func (b *broker) queue(pods int) *fifo {
 	q := b.queues[pods]
 	if q == nil {
 		all := b.servers(pods)
-		q = newFIFO(b.law, b.fft, all, all)
+		q = newFIFO(b.law, b.fft, float64(all), all)
 		b.queues[pods] = q
 	}
 	return q

@@ -29,21 +29,39 @@ func (w *workers) arrivals(pods int) float64 {
 	return 1
 }
 
+// cyclic reports whether pods take constant requests in turn. Then the next pod is
+// the first to be free, and all workers are as good as one queue's.
+func (w *workers) cyclic() bool { return w.SCV == 0 && w.balancer != Random }
+
 // pooled is how many servers share the load. A balancer that knows the fewest
-// requests keeps all pods equally busy; what is left of separate queues is that a
-// request, once it waits, waits for a worker of its own pod.
+// requests keeps all pods equally busy.
 func (w *workers) pooled(pods int) int {
-	if w.balancer == LeastRequests {
+	if w.balancer == LeastRequests || w.cyclic() {
 		return pods * w.count
 	}
 	return w.count
+}
+
+// near is how many workers a request that waits can hope for. It waits for one of
+// its own pod, which the fewest requests make a pod that is quicker than others: by
+// how much is fitted to package exact.
+func (w *workers) near(pods int) float64 {
+	switch {
+	case w.cyclic():
+		return float64(w.pooled(pods))
+	case w.balancer != LeastRequests || pods == 1:
+		return float64(w.count)
+	case w.SCV > 1:
+		return float64(w.count) + 0.6
+	}
+	return float64(w.count) + 0.2
 }
 
 func (w *workers) queue(pods int) *fifo {
 	all := w.pooled(pods)
 	q := w.queues[all]
 	if q == nil {
-		q = newFIFO(w.law, w.fft, w.count, all)
+		q = newFIFO(w.law, w.fft, w.near(pods), all)
 		w.queues[all] = q
 	}
 	return q
@@ -54,7 +72,10 @@ func (w *workers) delayed(pods int, utilization float64) (share, ratio float64) 
 	if utilization <= 0 {
 		return 0, 0
 	}
-	ratio = calmed(utilization, w.arrivals(pods), w.SCV)
+	ratio = utilization
+	if !w.cyclic() {
+		ratio = calmed(utilization, w.arrivals(pods), w.SCV)
+	}
 	return erlangC(w.pooled(pods), utilization) * ratio / utilization, ratio
 }
 
