@@ -166,7 +166,11 @@ func openNotes(t *testing.T) *notes {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { file.Close() })
+	t.Cleanup(func() {
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	n.file = file
 	for lines := json.NewDecoder(file); ; {
 		var line note
@@ -205,14 +209,15 @@ func printDoubt(w io.Writer, results []result, passages []passage) {
 	for _, p := range passages {
 		flown = append(flown, p.Doubt...)
 	}
-	row(w, "standard error of the referee's p95", "median", "90th percentile", "worst")
-	row(w, rule(4)...)
+	var t table
+	t.row("standard error of the referee's p95", "median", "90th percentile", "worst")
 	for _, line := range []struct {
 		name   string
 		errors []float64
 	}{{"steady loads", steady}, {"windows of the overload", flown}} {
-		row(w, line.name, precise(sizes(line.errors, 0.5)), precise(sizes(line.errors, 0.9)), precise(sizes(line.errors, 1)))
+		t.row(line.name, precise(sizes(line.errors, 0.5)), precise(sizes(line.errors, 0.9)), precise(sizes(line.errors, 1)))
 	}
+	t.print(w)
 }
 
 func precise(x float64) string { return fmt.Sprintf("%.2f %%", 100*x) }

@@ -7,10 +7,11 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pitot-autoscaling/pitot/pkg/workload"
 )
@@ -348,38 +349,34 @@ func signed(x float64) string { return fmt.Sprintf("%+.1f %%", 100*x) }
 
 // printResults prints a table that is Markdown too.
 func printResults(w io.Writer, results []result) {
-	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	defer tw.Flush()
-	row(tw, "", "cells", "p95 median", "p95 90th percentile", "p95 worst", "p50 median", "p50 90th percentile", "p99 median", "p99 90th percentile")
-	row(tw, rule(9)...)
+	var t table
+	t.row("fleet", "cells", "p95 median", "p95 90th percentile", "p95 worst", "p50 median", "p50 90th percentile", "p99 median", "p99 90th percentile")
 	line := func(name string, of []result) {
 		at := func(i int, q float64) string { return percent(sizes(offs(of, i), q)) }
-		row(tw, name, fmt.Sprint(len(of)), at(1, 0.5), at(1, 0.9), at(1, 1), at(0, 0.5), at(0, 0.9), at(2, 0.5), at(2, 0.9))
+		t.row(name, fmt.Sprint(len(of)), at(1, 0.5), at(1, 0.9), at(1, 1), at(0, 0.5), at(0, 0.9), at(2, 0.5), at(2, 0.9))
 	}
 	names, groups := byGroup(results, func(r result) string { return group(r.server) })
 	for _, name := range names {
 		line(name, groups[name])
 	}
 	line("all", results)
+	t.print(w)
 }
 
 // printWorst prints the cells with the largest errors.
 func printWorst(w io.Writer, results []result, n int) {
-	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	defer tw.Flush()
-	row(tw, "fleet", "error of p95", "computed", "observed", "± referee")
-	row(tw, rule(5)...)
+	var t table
+	t.row("fleet", "error of p95", "computed", "observed", "± referee")
 	for _, r := range worst(results, func(r result) float64 { return r.off(judged) })[:min(n, len(results))] {
-		row(tw, r.String(), signed(r.off(judged)), duration(r.computed[judged]), duration(r.Observed[judged]), percent(r.Doubt[0]))
+		t.row(r.String(), signed(r.off(judged)), duration(r.computed[judged]), duration(r.Observed[judged]), percent(r.Doubt[0]))
 	}
+	t.print(w)
 }
 
 // printPassages prints the flights.
 func printPassages(w io.Writer, passages []passage) {
-	tw := tabwriter.NewWriter(w, 0, 0, 1, ' ', 0)
-	defer tw.Flush()
-	row(tw, "fleet", "p95 median", "p95 90th percentile", "worst window", "", "p95 at its peak", "± referee", "replications")
-	row(tw, rule(8)...)
+	var t table
+	t.row("fleet", "p95 median", "p95 90th percentile", "worst window", "", "p95 at its peak", "± referee", "replications")
 	for _, p := range passages {
 		errors := p.errors()
 		w := 0
@@ -388,11 +385,12 @@ func printPassages(w io.Writer, passages []passage) {
 				w = i
 			}
 		}
-		row(tw, p.String(), percent(sizes(errors, 0.5)), percent(sizes(errors, 0.9)), signed(errors[w]),
+		t.row(p.String(), percent(sizes(errors, 0.5)), percent(sizes(errors, 0.9)), signed(errors[w]),
 			fmt.Sprintf("at %d s: %s, not %s", w*windowSeconds, duration(p.computed[w]), duration(p.Observed[w])),
 			duration(slices.Max(p.Observed)), percent(sizes(p.Doubt, 0.5)), fmt.Sprint(p.Runs))
 	}
-	row(tw, "all", percent(sizes(flown(passages), 0.5)), percent(sizes(flown(passages), 0.9)), "", "", "", "", "")
+	t.row("all", percent(sizes(flown(passages), 0.5)), percent(sizes(flown(passages), 0.9)), "", "", "", "", "")
+	t.print(w)
 }
 
 // flown are the errors of all windows.
@@ -403,14 +401,28 @@ func flown(passages []passage) (errors []float64) {
 	return errors
 }
 
-func row(w io.Writer, columns ...string) {
-	for _, c := range columns {
-		fmt.Fprintf(w, "| %s\t", c)
-	}
-	fmt.Fprintln(w, "|")
-}
+// A table is printed as Markdown. Its first row is the head.
+type table [][]string
 
-func rule(columns int) []string { return slices.Repeat([]string{"---"}, columns) }
+func (t *table) row(columns ...string) { *t = append(*t, columns) }
+
+func (t table) print(w io.Writer) {
+	widths := make([]int, len(t[0]))
+	for _, row := range t {
+		for i, text := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(text))
+		}
+	}
+	for n, row := range t {
+		for i, text := range row {
+			fmt.Fprintf(w, "| %-*s ", widths[i], text)
+		}
+		fmt.Fprintln(w, "|")
+		if n == 0 {
+			fmt.Fprintln(w, strings.Repeat("|---", len(row))+"|")
+		}
+	}
+}
 
 func duration(seconds float64) string {
 	d := time.Duration(seconds * float64(time.Second))
