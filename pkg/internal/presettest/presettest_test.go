@@ -97,11 +97,8 @@ func play(t *testing.T, path string, tr transcript, e episode, r *rule.Rule) {
 	db, start := promdb.New(promdb.Options{}), time.Now()
 	for _, s := range e.series {
 		for i, sample := range s.samples {
-			if sample.Omitted {
-				continue
-			}
-			if err := db.Append(start.Add(time.Duration(i)*tr.every), s.labels, sample.Value); err != nil {
-				t.Fatal(err)
+			if !sample.Omitted {
+				add(t, db, start.Add(time.Duration(i)*tr.every), s.labels, sample.Value)
 			}
 		}
 	}
@@ -110,6 +107,13 @@ func play(t *testing.T, path string, tr transcript, e episode, r *rule.Rule) {
 		if got := read(t, db, e, r, want.object); got != want.want {
 			t.Errorf("%s:%d: at %s %s reads %s, want %s", path, want.line, want.at, want.object, got, want.want)
 		}
+	}
+}
+
+func add(t *testing.T, db *promdb.DB, at time.Time, series promlabels.Labels, v float64) {
+	t.Helper()
+	if err := db.Append(at, series, v); err != nil {
+		t.Fatal(err)
 	}
 }
 
