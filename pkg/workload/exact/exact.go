@@ -9,8 +9,8 @@
 // It is a discrete-event simulation of exactly what a workload.Server says, with
 // no formula and no fluid in it. What it reports is one history that could have
 // happened; another seed is another history. The fleet of package workload
-// computes what such histories have in common, in a thousandth of the time;
-// docs/accuracy.md says how well.
+// computes what such histories have in common, and does not get slower with their
+// requests; docs/accuracy.md says how well.
 //
 // # Who serves
 //
@@ -139,8 +139,8 @@ type request struct {
 	work    float64 // seconds of service at full speed
 }
 
-// sampler draws seconds from a distribution. A draw costs 10 to 40 ns; constant
-// and exponential times skip the choice of the distribution.
+// sampler draws seconds from a distribution. The common ones, constant and
+// exponential, do without the choice among distributions.
 func sampler(t workload.Time, rng *rand.Rand) func() float64 {
 	mean := t.Seconds()
 	switch t.SCV {

@@ -1,6 +1,9 @@
 package exact
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // The fine histogram has 256 cells from each power of two seconds to the next, so
 // that a cell is at most 0.4 % wide. They are the leading bits of a float64: no
@@ -81,4 +84,28 @@ func (h *histogram) quantile(q float64) float64 {
 		rank -= count
 	}
 	return floor(h.end)
+}
+
+// A ladder finds the bucket of a latency.
+type ladder struct {
+	bounds []float64
+	first  []uint16 // by cell of the fine histogram: the first bound that can hold a latency of this cell
+}
+
+func newLadder(bounds []float64) ladder {
+	l := ladder{bounds: bounds, first: make([]uint16, cells)}
+	for cell := range l.first {
+		i, _ := slices.BinarySearch(bounds, floor(cell))
+		l.first[cell] = uint16(i)
+	}
+	return l
+}
+
+// rung is the index of the lowest bound at or above a latency, whose cell is known.
+func (l *ladder) rung(cell int, latency float64) int {
+	i := int(l.first[cell])
+	for i < len(l.bounds) && latency > l.bounds[i] {
+		i++
+	}
+	return i
 }

@@ -104,8 +104,8 @@ func (q *fifo[T]) pop() T {
 	return v
 }
 
-// A heap is requests by a key, the least first. The standard one costs an
-// interface call for each comparison, which is half of the time here.
+// A heap is requests by a key, the least first. It is not container/heap, which
+// would call through an interface for each comparison.
 type heap []item
 
 type item struct {

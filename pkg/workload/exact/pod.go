@@ -1,11 +1,6 @@
 package exact
 
-import (
-	"math"
-	"slices"
-
-	"github.com/pitot-autoscaling/pitot/pkg/workload"
-)
+import "github.com/pitot-autoscaling/pitot/pkg/workload"
 
 // A station is a place in a pod where requests are served: all workers of a pod
 // with their queue, or one event loop.
@@ -137,63 +132,3 @@ func (m *meter) work(at float64, change int) {
 }
 
 func (m *meter) busy(at float64) float64 { return m.seconds + float64(m.workers)*(at-m.since) }
-
-// A warmUp is the speed of a pod that begins at speed and rises linearly to 1
-// within length.
-type warmUp struct {
-	since, length, speed float64
-}
-
-// worked is the work done since the pod joined, in seconds at full speed.
-func (w warmUp) worked(age float64) float64 {
-	if age >= w.length {
-		return age - w.length*(1-w.speed)/2
-	}
-	return age * (w.speed + (1-w.speed)*age/(2*w.length))
-}
-
-// done is the work that one worker does from one time to another.
-func (w warmUp) done(from, to float64) float64 {
-	if from-w.since >= w.length {
-		return to - from
-	}
-	return w.worked(to-w.since) - w.worked(from-w.since)
-}
-
-// after is when work is done that begins at a time.
-func (w warmUp) after(at, work float64) float64 {
-	if at-w.since >= w.length {
-		return at + work
-	}
-	worked := w.worked(at-w.since) + work
-	if rest := worked - w.worked(w.length); rest >= 0 {
-		return w.since + w.length + rest
-	}
-	// The root of age·(speed + slope·age) = worked, in the form that holds for slope 0.
-	slope := (1 - w.speed) / (2 * w.length)
-	return w.since + 2*worked/(w.speed+math.Sqrt(w.speed*w.speed+4*slope*worked))
-}
-
-// A ladder finds the bucket of a latency.
-type ladder struct {
-	bounds []float64
-	first  []uint16 // by cell of the fine histogram: the first bound that can hold a latency of this cell
-}
-
-func newLadder(bounds []float64) ladder {
-	l := ladder{bounds: bounds, first: make([]uint16, cells)}
-	for cell := range l.first {
-		i, _ := slices.BinarySearch(bounds, floor(cell))
-		l.first[cell] = uint16(i)
-	}
-	return l
-}
-
-// rung is the index of the lowest bound at or above a latency, whose cell is known.
-func (l *ladder) rung(cell int, latency float64) int {
-	i := int(l.first[cell])
-	for i < len(l.bounds) && latency > l.bounds[i] {
-		i++
-	}
-	return i
-}
