@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -98,20 +99,62 @@ func (l *logbook) Handle(m sim.Message) error {
 	return nil
 }
 
+// queueFlight is a queue that two of the example's HPAs read, one as an External
+// metric and one as an Object.
+func queueFlight(t *testing.T, name string, pipeline scenario.Pipeline) *flight {
+	t.Helper()
+	flags := tunnelFlags{
+		name: name, pipeline: string(pipeline), seed: 3, config: []string{"../../examples/pitot.yaml"},
+		app: filepath.Join(t.TempDir(), "app.yaml"), demand: scenario.Demand{Shape: "5 for 10m, 170 for 2m, 5 for 20m", Scale: 1},
+	}
+	if err := os.WriteFile(flags.app, []byte(`apiVersion: pitot.dev/v1alpha1
+kind: App
+server: {kind: queue, workers: 8, serviceTime: 400ms, prefetch: 3}
+startup: 15s
+signals: {queue_depth: backlog}
+exposes: [{name: queue_messages_ready, of: backlog, labels: {queue: emails}}]
+`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	flights, err := flags.flights(Env{Getenv: os.Getenv}, []string{"../../examples/hpa.yaml"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return flights[0]
+}
+
 // What the fast pipeline computes is what Prometheus and Pitot make of the same
 // scrapes, sample by sample.
 func TestBothPipelinesReadTheSame(t *testing.T) {
-	logs := map[scenario.Pipeline]*logbook{}
-	for _, pipeline := range []scenario.Pipeline{scenario.Signals, scenario.PromQL} {
-		logs[pipeline] = &logbook{}
-		if _, err := shopFlight(t, pipeline).fly(t.Context(), logs[pipeline]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(logs[scenario.PromQL].lines, logs[scenario.Signals].lines); diff != "" {
-		t.Errorf("(-promql +signals)\n%s", diff)
-	}
-	if n := len(logs[scenario.Signals].lines); n < 100 {
-		t.Errorf("only %d syncs", n)
+	outage := []sim.Event{{Kind: sim.Outage, At: 8 * time.Minute, For: 100 * time.Second}}
+	for name, fly := range map[string]func(scenario.Pipeline) *flight{
+		"rate and latency": func(p scenario.Pipeline) *flight { return shopFlight(t, p) },
+		"rate and latency, with an outage": func(p scenario.Pipeline) *flight {
+			f := shopFlight(t, p)
+			f.events = outage
+			return f
+		},
+		"a queue, external": func(p scenario.Pipeline) *flight { return queueFlight(t, "worker", p) },
+		"a queue, of the namespace, with an outage": func(p scenario.Pipeline) *flight {
+			f := queueFlight(t, "mailer", p)
+			f.events = outage
+			return f
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			logs := map[scenario.Pipeline]*logbook{}
+			for _, pipeline := range []scenario.Pipeline{scenario.Signals, scenario.PromQL} {
+				logs[pipeline] = &logbook{}
+				if _, err := fly(pipeline).fly(t.Context(), logs[pipeline]); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if diff := cmp.Diff(logs[scenario.PromQL].lines, logs[scenario.Signals].lines); diff != "" {
+				t.Errorf("(-promql +signals)\n%s", diff)
+			}
+			if n := len(logs[scenario.Signals].lines); n < 100 {
+				t.Errorf("only %d syncs", n)
+			}
+		})
 	}
 }

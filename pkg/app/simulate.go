@@ -173,7 +173,9 @@ func (o *simulateOptions) open(env Env, flights []*flight) (*outlets, error) {
 		return nil, err
 	}
 	out.page = page
-	out.add(report.NewHTML(page, report.HTMLOptions{Title: flights[0].name, Assumptions: assumptions}), true)
+	out.add(report.NewHTML(page, report.HTMLOptions{
+		Title: flights[0].name, Assumptions: assumptions, Folded: []string{sim.FixedReplicas, sim.DefaultedBehavior},
+	}), true)
 	return out, nil
 }
 

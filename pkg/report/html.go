@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 type HTMLOptions struct {
 	Title       string
 	Assumptions []Assumption
+	// Folded are the names of runs that are not shown until somebody asks for them,
+	// such as baselines. They stand in the tables like all others.
+	Folded []string
 }
 
 // HTML writes one page that needs nothing else: no network, no library. It
@@ -172,6 +176,7 @@ type pageReason struct {
 type pageRun struct {
 	ID      string
 	Name    string
+	Folded  bool
 	Thinned string // what an interval covers, where it is more than a tick
 	Last    int    // the last interval
 	Panels  []figurePanel
@@ -292,7 +297,7 @@ func (h *HTML) draw(p *page) error {
 		}
 	}
 	for i, r := range h.runs {
-		one := pageRun{ID: "run-" + strconv.Itoa(i), Name: r.run.title(), Last: max(0, len(r.series.at)-1), Thinned: r.thinned()}
+		one := pageRun{ID: "run-" + strconv.Itoa(i), Name: r.run.title(), Last: max(0, len(r.series.at)-1), Thinned: r.thinned(), Folded: slices.Contains(h.options.Folded, r.run.Name)}
 		for _, s := range r.sheets() {
 			a := axes[s.key()]
 			figure, err := s.draw(r, s.axisOf(a.bottom, a.top))

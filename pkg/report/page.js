@@ -21,9 +21,9 @@
   // Which runs are shown.
   const choice = document.getElementById("choice");
   choice.hidden = runs.length < 2;
-  choice.addEventListener("change", (event) => {
-    document.getElementById(event.target.value).hidden = !event.target.checked;
-  });
+  const unfold = (box) => { document.getElementById(box.value).hidden = !box.checked; };
+  choice.querySelectorAll("input").forEach(unfold);
+  choice.addEventListener("change", (event) => unfold(event.target));
 
   const element = (name, className, text) => {
     const node = document.createElement(name);

@@ -3,7 +3,6 @@ package promsim
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,7 +148,7 @@ func (s *pageSeries) samples(seen sight, add func(float64)) {
 	case Busy:
 		add(seen.pod.Busy)
 	case Backlog:
-		add(math.Round(seen.fleet.Ready))
+		add(seen.fleet.Ready)
 	default:
 		panic("promsim: no such source: " + string(s.Of))
 	}

@@ -132,8 +132,8 @@ func (p *Pipeline) Observe(at time.Time, scene sim.Scene) {
 	}
 	p.now, p.outage = at, scene.Outage
 	for i := range scene.Pods {
-		t := p.meet(&scene.Pods[i])
-		if !scene.Outage && t.isDue(at, p.opts.ScrapeInterval) {
+		t := p.meet(at, &scene.Pods[i])
+		if t.isDue(at, p.opts.ScrapeInterval) && !scene.Outage {
 			scene.Fleet.Pod(t.id, &p.counts)
 			p.scrape(t, p.pages, sight{pod: &p.counts})
 		}
@@ -152,10 +152,10 @@ func (p *Pipeline) begin(at time.Time) {
 }
 
 // meet returns the target of a pod, which is in the scene.
-func (p *Pipeline) meet(pod *sim.ScenePod) *target {
+func (p *Pipeline) meet(at time.Time, pod *sim.ScenePod) *target {
 	t := p.targets[pod.ID]
 	if t == nil {
-		t = &target{id: pod.ID, name: pod.Name, due: p.first(pod.ID, pod.Since)}
+		t = &target{id: pod.ID, name: pod.Name, due: p.first(pod.ID, at)}
 		p.targets[pod.ID] = t
 		p.order = append(p.order, t)
 	}
@@ -201,7 +201,7 @@ func (p *Pipeline) scrapeQueue(at time.Time, scene sim.Scene) {
 	if p.queue == nil {
 		p.queue = &target{id: sim.Broker, name: "queue-exporter", due: p.first(sim.Broker, at)}
 	}
-	if !scene.Outage && p.queue.isDue(at, p.opts.ScrapeInterval) {
+	if p.queue.isDue(at, p.opts.ScrapeInterval) && !scene.Outage {
 		p.scrape(p.queue, p.exporter, sight{fleet: scene.Fleet.Whole()})
 	}
 }
