@@ -187,7 +187,10 @@ func (d *decoder) with(r *ruleConfig, parts []part) map[string]string {
 		switch {
 		case !known[one.name]:
 			hint := didYouMean(one.name, names)
-			if hint == "" && len(names) > 0 {
+			switch {
+			case len(names) == 0:
+				hint = "it takes none"
+			case hint == "":
 				hint = "it takes " + strings.Join(names, ", ")
 			}
 			d.report(one.at, fmt.Sprintf("preset %q has no parameter %q", parts[0].Name, one.name), hint)

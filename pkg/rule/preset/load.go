@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -15,20 +16,25 @@ import (
 //go:embed data/*.yaml
 var files embed.FS
 
-var all, byName = mustRead(files)
+// presets reads them when they are first asked for: most commands never do.
+var presets = sync.OnceValues(func() ([]*Preset, map[string]*Preset) { return mustRead(files) })
 
 // All returns the presets: first those that are complete, then the drafts, each
 // by name. The slice is the caller's.
-func All() []*Preset { return slices.Clone(all) }
+func All() []*Preset {
+	all, _ := presets()
+	return slices.Clone(all)
+}
 
 // Get returns the preset of a name.
 func Get(name string) (*Preset, bool) {
+	_, byName := presets()
 	p, ok := byName[name]
 	return p, ok
 }
 
-// mustRead panics rather than start a program with half of the presets: they are
-// part of it, and its tests have read them.
+// mustRead panics rather than have half of the presets: they are part of the
+// program, and its tests have read them.
 func mustRead(from fs.FS) ([]*Preset, map[string]*Preset) {
 	names, err := fs.Glob(from, "data/*.yaml")
 	if err != nil {

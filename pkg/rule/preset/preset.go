@@ -7,8 +7,8 @@
 //
 // A preset is all that a rule says but the metric's name and, for workloads, their
 // kind, with what its reader has to know: what it assumes, how an HPA reads it, how
-// to come to a target, and what goes wrong. A program whose presets cannot be read
-// does not start, so nothing here returns such an error.
+// to come to a target, and what goes wrong. The presets are part of the program: that
+// they can be read is for the tests to show, and nothing here returns such an error.
 //
 // The labels namespace and pod are those of the Prometheus Operator's monitors,
 // with honorLabels left at false.
