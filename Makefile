@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION)
 
 # What the tests run beside Pitot, from Debian.
-DEBIAN_PACKAGES := curl gunicorn prometheus-redis-exporter python3-flask python3-prometheus-client redis-server shellcheck
+DEBIAN_PACKAGES := chromium curl gunicorn prometheus-redis-exporter python3-flask python3-prometheus-client redis-server shellcheck
 
 # Every fuzz target, as package:name.
 FUZZ_TARGETS = $(shell grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' pkg | sed -E 's|^(.*)/[^/]+:func (Fuzz.*)|\1:\2|')
@@ -30,7 +30,7 @@ build: ## Build bin/pitot
 ##@ Test
 
 .PHONY: test
-test: unit race lint integration conformance-quick e2e ## Everything: what CI runs
+test: unit race lint integration browser conformance-quick e2e ## Everything: what CI runs
 
 .PHONY: unit
 unit: ## The fast part: unit tests
@@ -46,9 +46,11 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	cd test/e2e && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/conformance && GOFLAGS=-trimpath $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/conformance/manifests && GOFLAGS=-trimpath $$(../../../hack/testbin.sh tools)/golangci-lint run --config ../../../.golangci.yml ./...
+	cd test/browser && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	shellcheck .ci/run hack/*.sh
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
+	cd test/browser && go mod tidy -diff
 	cd test/conformance && go mod tidy -diff
 	cd test/conformance/manifests && go mod tidy -diff
 	cd test/conformance && for mod in versions/*.mod; do go mod tidy -modfile $$mod -diff || exit 1; done
@@ -57,6 +59,10 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 integration: ## Against a real Prometheus
 	hack/testbin.sh prometheus >/dev/null
 	go test -tags integration -count=1 ./pkg/internal/promapi
+
+.PHONY: browser
+browser: deps ## The page of a simulation, opened in headless Chromium
+	cd test/browser && go test -count=1 ./...
 
 .PHONY: e2e
 e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Python pods
@@ -98,6 +104,10 @@ mutants: ## Deliberate errors on the way of a value: each must fail a test
 .PHONY: bench
 bench: ## Benchmarks, best of 10, each beside its named baseline
 	go test -run '^$$' -bench . -benchmem -count 10 ./...
+
+.PHONY: bench-accuracy
+bench-accuracy: ## The simulator's formulas beside its request-by-request referee, into docs/accuracy.md (15 min)
+	go test -tags accuracy -count=1 -timeout 60m -v -run TestAccuracy ./pkg/workload/exact -update
 
 ##@ Prepare
 

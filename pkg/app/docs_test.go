@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
+	"github.com/pitot-autoscaling/pitot/pkg/scenario"
 )
 
 const repository = "../.."
@@ -68,11 +69,7 @@ func TestDocumentationTranscripts(t *testing.T) {
 			line, want, _ := strings.Cut(step, "\n")
 			var out bytes.Buffer
 			Main(t.Context(), Env{Stdout: &out, Stderr: &out, Stdin: strings.NewReader(""), Getenv: os.Getenv}, shellWords(t, line))
-			got := out.String()
-			if begin, short := strings.CutSuffix(want, "…\n"); short { // the rest is left out
-				want, got = begin, got[:min(len(begin), len(got))]
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := differ(want, out.String()); diff != "" {
 				t.Errorf("%s: pitot %s (-documented +printed)\n%s", b.page, line, diff)
 			}
 			ran++
@@ -81,6 +78,26 @@ func TestDocumentationTranscripts(t *testing.T) {
 	if ran == 0 {
 		t.Error("no transcript found")
 	}
+}
+
+// differ compares what a page shows with what was printed. A line of "…" stands for
+// any number of lines. Blanks at the ends of lines do not count.
+func differ(documented, printed string) string {
+	trim := regexp.MustCompile(`(?m)[ \t]+$`)
+	documented, printed = trim.ReplaceAllString(documented, ""), trim.ReplaceAllString(printed, "")
+	parts := strings.Split(documented, "…\n")
+	if len(parts) == 1 {
+		return cmp.Diff(documented, printed)
+	}
+	rest := printed
+	for _, part := range parts {
+		_, after, found := strings.Cut(rest, part)
+		if !found {
+			return cmp.Diff(part, rest)
+		}
+		rest = after
+	}
+	return ""
 }
 
 // offline are the commands that need nothing but files of the repository.
@@ -176,7 +193,7 @@ func TestDocumentationConfigurations(t *testing.T) {
 		if b.language != "yaml" || !strings.HasPrefix(b.text, "apiVersion: "+rule.APIVersion) {
 			continue
 		}
-		if _, err := rule.Load(rule.File{Name: b.page, Text: []byte(b.text)}); err != nil {
+		if err := b.loads(); err != nil {
 			t.Error(err)
 		}
 		ran++
@@ -186,11 +203,37 @@ func TestDocumentationConfigurations(t *testing.T) {
 	}
 }
 
+// loads reads a file that a page shows, by its kind. A scenario stands in
+// examples/scenarios as far as the files that it names are concerned.
+func (b block) loads() error {
+	text := []byte(b.text)
+	var err error
+	switch {
+	case strings.Contains(b.text, "\nkind: "+scenario.AppKind+"\n"):
+		_, err = scenario.ReadApp(b.page, bytes.NewReader(text))
+	case strings.Contains(b.text, "\nkind: "+scenario.ScenarioKind+"\n"):
+		const here = repository + "/examples/scenarios/page.yaml"
+		_, err = scenario.Read(here, func(name string) ([]byte, error) {
+			if name == here {
+				return text, nil
+			}
+			return os.ReadFile(name)
+		})
+	default:
+		_, err = rule.Load(rule.File{Name: b.page, Text: text})
+	}
+	return err
+}
+
 // TestDocumentationLinks finds the file behind each relative link.
 func TestDocumentationLinks(t *testing.T) {
-	for _, page := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/configuration.md", "docs/conformance.md", "docs/how-the-hpa-decides.md", "docs/no-number.md", "docs/testing.md"} {
-		for _, match := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readText(t, repository+"/"+page), -1) {
-			if _, err := os.Stat(filepath.Join(repository, filepath.Dir(page), match[1])); err != nil {
+	pages, err := filepath.Glob(repository + "/docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, page := range append(pages, repository+"/README.md", repository+"/CONTRIBUTING.md") {
+		for _, match := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readText(t, page), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), match[1])); err != nil {
 				t.Errorf("%s: %v", page, err)
 			}
 		}

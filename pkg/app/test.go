@@ -201,7 +201,11 @@ func (t *tested) write(env Env) {
 	if !t.Passed {
 		word = "FAIL"
 	}
-	fmt.Fprintf(env.Stdout, "%s %s: %s (%s in %s)\n", word, t.File, t.Test, shortDuration(t.length), t.took.Round(time.Millisecond))
+	length := shortDuration(t.length)
+	if env.Terminal { // Other readers want equal runs to give equal bytes.
+		length += " in " + t.took.Round(time.Millisecond).String()
+	}
+	fmt.Fprintf(env.Stdout, "%s %s: %s (%s)\n", word, t.File, t.Test, length)
 	for _, result := range t.Results {
 		if !result.Passed {
 			fmt.Fprintf(env.Stdout, "  %s\n    %s\n", result.Expectation, result.Text)

@@ -148,3 +148,15 @@ func TestEqualSeedsGiveEqualBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestExampleScenarios runs "pitot test" on the examples.
+func TestExampleScenarios(t *testing.T) {
+	files, err := filepath.Glob("../../examples/scenarios/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d scenarios: %v", len(files), err)
+	}
+	var said bytes.Buffer
+	if code := Main(t.Context(), Env{Stdout: &said, Stderr: &said, Getenv: os.Getenv}, append([]string{"test"}, files...)); code != exitFine {
+		t.Errorf("exit code %d\n%s", code, said.String())
+	}
+}

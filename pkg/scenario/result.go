@@ -33,7 +33,7 @@ func (t *trial) result(s *scene) Result {
 		r.Text = fmt.Sprintf("Got %s.", r.Got)
 	default:
 		r.When = new(t.breach.at)
-		r.Text = fmt.Sprintf("Got %s; first at %s, with %s.", r.Got, duration(t.breach.at), t.breach.standing())
+		r.Text = fmt.Sprintf("Got %s; first at %s, with %s.", r.Got, duration(t.breach.at.Round(time.Millisecond)), t.breach.standing())
 		if t.breach.synced {
 			r.Reason = t.breach.reason
 			r.Text += " " + t.breach.because()
