@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/pitot-autoscaling/pitot/pkg/hpa"
@@ -17,26 +18,55 @@ import (
 type Recorded struct {
 	At          time.Time
 	Observation hpa.Observation
+	// Wrote is when a new count had been written, should one have been: the
+	// controller dates a change by that and not by its decision. Zero is At.
+	Wrote time.Time
+}
+
+// A Replayed is what an HPA decides at a recorded sync.
+type Replayed struct {
+	Decision hpa.Decision // with its Trail
+	State    hpa.State    // after it
 }
 
 // Replay decides what an HPA decides at recorded syncs, given the state before
-// the first one. The decisions carry their Trails. The error names the sync that
-// no controller could have met; the decisions before it come back.
-func Replay(spec *hpa.Spec, state hpa.State, syncs []Recorded) ([]hpa.Decision, error) {
-	decisions := make([]hpa.Decision, 0, len(syncs))
+// the first one. The error names the sync that no controller could have met; the
+// decisions before it come back.
+func Replay(spec *hpa.Spec, state hpa.State, syncs []Recorded) ([]Replayed, error) {
+	replayed := make([]Replayed, 0, len(syncs))
 	for i := range syncs {
 		decision, next, err := hpa.Explain(spec, state, &syncs[i].Observation, syncs[i].At)
 		if err != nil {
-			return decisions, fmt.Errorf("sync %d at %s: %w", i+1, syncs[i].At.Format(time.RFC3339Nano), err)
+			return replayed, fmt.Errorf("sync %d at %s: %w", i+1, syncs[i].At.Format(time.RFC3339Nano), err)
 		}
-		decisions, state = append(decisions, decision), next
+		state = syncs[i].dated(next)
+		replayed = append(replayed, Replayed{decision, state})
 	}
-	return decisions, nil
+	return replayed, nil
+}
+
+// dated is the state after a sync, with the change that it made at its time.
+func (r *Recorded) dated(state hpa.State) hpa.State {
+	if r.Wrote.IsZero() {
+		return state
+	}
+	date := func(events []hpa.ScaleEvent) []hpa.ScaleEvent {
+		events = slices.Clone(events)
+		for i := range events {
+			if events[i].At.Equal(r.At) {
+				events[i].At = r.Wrote
+			}
+		}
+		return events
+	}
+	state.ScaleUps, state.ScaleDowns = date(state.ScaleUps), date(state.ScaleDowns)
+	return state
 }
 
 // jsonRecorded is a Recorded in JSON.
 type jsonRecorded struct {
 	At          time.Time       `json:"at"`
+	Wrote       time.Time       `json:"wrote,omitzero"`
 	Observation hpa.Observation `json:"observation"`
 	Errors      *jsonErrors     `json:"errors,omitempty"`
 }
@@ -60,7 +90,7 @@ func (r Recorded) MarshalJSON() ([]byte, error) {
 	if !failed {
 		texts.Readings = nil
 	}
-	out := jsonRecorded{At: r.At, Observation: r.Observation}
+	out := jsonRecorded{At: r.At, Wrote: r.Wrote, Observation: r.Observation}
 	if failed || texts.ScaleRead != "" || texts.ScaleWrite != "" {
 		out.Errors = &texts
 	}
@@ -73,7 +103,7 @@ func (r *Recorded) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &in); err != nil {
 		return err
 	}
-	*r = Recorded{At: in.At, Observation: in.Observation}
+	*r = Recorded{At: in.At, Wrote: in.Wrote, Observation: in.Observation}
 	if in.Errors == nil {
 		return nil
 	}
@@ -133,6 +163,8 @@ func ReadRecorded(r io.Reader) ([]Recorded, error) {
 			return nil, fmt.Errorf("sync %d: %w", len(syncs)+1, err)
 		case one.At.IsZero():
 			return nil, fmt.Errorf("sync %d has no time", len(syncs)+1)
+		case !one.Wrote.IsZero() && one.Wrote.Before(one.At):
+			return nil, fmt.Errorf("sync %d wrote before it was", len(syncs)+1)
 		case len(syncs) > 0 && !one.At.After(syncs[len(syncs)-1].At):
 			return nil, fmt.Errorf("sync %d is not after the one before it", len(syncs)+1)
 		}

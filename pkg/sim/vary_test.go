@@ -149,7 +149,7 @@ func TestAReplayDecidesWhatTheRunDecided(t *testing.T) {
 	c.Spec.Behavior.ScaleDown.StabilizationWindow = nil // what it remembers matters
 	r := newRunOf(t, c)
 	var syncs []Recorded
-	var want []hpa.Decision
+	var want []Replayed
 	r.handler = handlerFunc(func(m Message) error {
 		if s, ok := m.(*Sync); ok {
 			seen := r.hpa.seen
@@ -158,7 +158,7 @@ func TestAReplayDecidesWhatTheRunDecided(t *testing.T) {
 				seen.Readings[i].Pods = append([]hpa.Sample(nil), seen.Readings[i].Pods...)
 			}
 			syncs = append(syncs, Recorded{At: s.Time, Observation: seen})
-			want = append(want, s.Decision)
+			want = append(want, Replayed{s.Decision, r.hpa.state})
 		}
 		return nil
 	})
@@ -183,8 +183,8 @@ func TestAReplayDecidesWhatTheRunDecided(t *testing.T) {
 		t.Error("-want +got\n", diff)
 	}
 	failed := 0
-	for _, d := range got {
-		if d.Failed {
+	for _, one := range got {
+		if one.Decision.Failed {
 			failed++
 		}
 	}
@@ -227,6 +227,7 @@ func TestDamagedRecordsYieldNothing(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"half a line":     {good + `{"at":"2026-03`, "sync 2: unexpected EOF"},
 		"no time":         {`{"observation":{}}`, "sync 1 has no time"},
+		"too early":       {`{"at":"2026-03-01T12:00:00Z","wrote":"2026-03-01T11:59:59Z"}`, "sync 1 wrote before it was"},
 		"the same time":   {good + good, "sync 2 is not after the one before it"},
 		"too many errors": {`{"at":"2026-03-01T12:00:00Z","observation":{},"errors":{"readings":["x"]}}`, "sync 1: errors of 1 readings, of which there are 0"},
 	} {
