@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,8 +30,13 @@ type event struct {
 	took  time.Duration
 	user  string
 	path  string // with its query, unescaped
+	verb  string
 	group string
-	code  int
+	// resource is with its subresource, such as deployments/scale.
+	resource string
+	code     int
+	// What was sent and answered, where testdata/audit.yaml asks for it.
+	request, response json.RawMessage
 }
 
 // hpaController is whom the controller manager reads metrics as.
@@ -50,6 +56,14 @@ func (a *audit) flags(c *cluster) []string {
 func (a *audit) polls(t *testing.T, since time.Time) []event {
 	return a.since(t, since, func(e event) bool {
 		return e.user == hpaController && (e.group == "custom.metrics.k8s.io" || e.group == "external.metrics.k8s.io")
+	})
+}
+
+// steps returns what the HPA controller did to the scale of a Deployment and to
+// the status of an HPA, where testdata/audit.yaml asks for it.
+func (a *audit) steps(t *testing.T, since time.Time) []event {
+	return a.since(t, since, func(e event) bool {
+		return e.user == hpaController && (e.resource == "deployments/scale" || e.resource == "horizontalpodautoscalers/status")
 	})
 }
 
@@ -110,19 +124,26 @@ func parseEvent(line []byte) (event, error) {
 		RequestReceivedTimestamp time.Time
 		StageTimestamp           time.Time
 		User                     struct{ Username string }
-		ObjectRef                struct{ APIGroup string }
+		Verb                     string
+		ObjectRef                struct{ APIGroup, Resource, Subresource string }
 		ResponseStatus           struct{ Code int }
+
+		RequestObject, ResponseObject json.RawMessage
 	}
 	if err := json.Unmarshal(line, &text); err != nil {
 		return event{}, err
 	}
 	path, err := url.QueryUnescape(text.RequestURI)
 	return event{
-		at:    text.RequestReceivedTimestamp,
-		took:  text.StageTimestamp.Sub(text.RequestReceivedTimestamp),
-		user:  text.User.Username,
-		path:  path,
-		group: text.ObjectRef.APIGroup,
-		code:  text.ResponseStatus.Code,
+		at:       text.RequestReceivedTimestamp,
+		took:     text.StageTimestamp.Sub(text.RequestReceivedTimestamp),
+		user:     text.User.Username,
+		path:     path,
+		verb:     text.Verb,
+		group:    text.ObjectRef.APIGroup,
+		resource: strings.TrimSuffix(text.ObjectRef.Resource+"/"+text.ObjectRef.Subresource, "/"),
+		code:     text.ResponseStatus.Code,
+		request:  text.RequestObject,
+		response: text.ResponseObject,
 	}, err
 }

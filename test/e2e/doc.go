@@ -18,6 +18,9 @@
 //	pitot.go       Pitot itself, registered with the aggregator
 //	service.go     one address for two of it
 //	audit.go       kube-apiserver's record of every read of a metric
+//	tap.go         the HPA controller's answers from Pitot
+//	podwatch.go    the pods of a namespace at every time
+//	recording.go   what the HPA controller read and did, sync by sync
 //	cluster.go     all of them together, and waiting
 //
 // A pod here is a real object that a real controller made; only its containers

@@ -123,6 +123,8 @@ func (p *plane) startControllers(c *cluster, programs string, syncPeriod time.Du
 		"--controllers=deployment-controller,replicaset-controller,horizontal-pod-autoscaler-controller,endpointslice-controller," +
 			"namespace-controller,serviceaccount-controller",
 		"--horizontal-pod-autoscaler-sync-period=" + syncPeriod.String(),
+		// The controller's own words about each of its decisions.
+		"--vmodule=horizontal=4",
 		// The tests have more HPAs than the default of 20 requests a second is enough
 		// for. The number of workers is the default, 5.
 		"--kube-api-qps=2000", "--kube-api-burst=2000",
