@@ -446,6 +446,7 @@ func (b bounds) mustHold(t *testing.T, name string, errors []float64) {
 // A part of the grid that takes seconds. Bounds are wider than those of
 // TestAccuracy, as the referee is less sure here.
 func TestTheComputedFleetIsNearTheReferee(t *testing.T) {
+	skipLong(t)
 	var cells []cell
 	for _, rho := range []float64{0.5, 0.7, 0.9} {
 		for _, scv := range []float64{0, 1, 4} {

@@ -11,6 +11,7 @@ import (
 // What queueing theory knows exactly, the referee must find, within the
 // confidence interval of its own batches.
 func TestTheRefereeFindsWhatTheoryKnows(t *testing.T) {
+	skipLong(t)
 	constant := workload.Time{Mean: time.Second, SCV: 0}
 	exponential := workload.Time{Mean: time.Second, SCV: 1}
 	erlang := workload.Time{Mean: time.Second, SCV: 0.25}
@@ -69,7 +70,7 @@ func TestTheRefereeFindsWhatTheoryKnows(t *testing.T) {
 			for range 25 {
 				before := seconds(f)
 				f.Lap()
-				completed := advance(f, 150_000/rate, rate)
+				completed := advance(f, 75_000/rate, rate)
 				means.add((seconds(f) - before) / completed)
 				p95s.add(f.Lapped(0.95))
 			}

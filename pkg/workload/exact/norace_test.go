@@ -1,0 +1,7 @@
+//go:build !race
+
+package exact
+
+import "testing"
+
+func skipLong(*testing.T) {}
