@@ -23,10 +23,9 @@ import (
 // # Limitations
 //
 // Tasks that a Queue's workers fetch ahead show in the counts, but the time they
-// lose behind a slow task while another pod idles is left out. In overload, loops
-// of an Async server complete requests as if their work were exponential. A Limit
-// drops requests; the latency of those it lets in is that without the limit, up to
-// the most that can be inside.
+// lose behind a slow task while another pod idles is left out. A Limit drops
+// requests; the latency of those it lets in is that without the limit, up to the
+// most that can be inside.
 func NewFleet(server Server, o Options) (Fleet, error) {
 	if err := errors.Join(server.Validate(), o.validate()); err != nil {
 		return nil, err
@@ -252,7 +251,7 @@ func (f *fleet) leaving(from *cohort) *cohort {
 	c := *from
 	c.taking, c.pods = false, 0
 	c.each = f.book.counts()
-	c.past = from.past.clone()
+	c.past, c.crush = from.past.clone(), from.crush.clone()
 	f.cohorts = append(f.cohorts, &c)
 	return &c
 }
@@ -425,17 +424,13 @@ func (f *fleet) count(c *cohort, seconds float64) {
 		stations = 1
 	}
 	f.refusals(c, stations)
-	if c.done > 0 {
-		if c.table != nil {
-			f.countRows(c, perPod, stations)
-		} else {
-			f.countOwn(c, perPod, stations)
-		}
+	if own := c.done * c.queued; own > 0 {
+		f.countOwn(c, own, perPod, stations)
 	}
-	busy := 0.0
-	if c.table != nil || c.working > 0 {
-		busy = c.working * f.serversOf(c) * seconds * perPod
+	if rest := c.done * (1 - c.queued); rest > 0 {
+		f.countRows(c, rest, perPod, stations)
 	}
+	busy := c.working * f.serversOf(c) * seconds * perPod
 	c.each.Busy += busy
 	c.each.CPU += busy*f.perWork + f.server.Background*seconds
 	if f.server.Kind == Linear {
@@ -475,23 +470,23 @@ func (f *fleet) fail(c *cohort, ofStation, all, stations float64) {
 }
 
 // countRows notes requests whose latency is between two rows.
-func (f *fleet) countRows(c *cohort, perPod, stations float64) {
+func (f *fleet) countRows(c *cohort, done, perPod, stations float64) {
 	a, b := c.table.row(c.place.knot), c.table.row(c.place.knot+1)
 	second := c.place.part
 	first := 1 - second
-	completed := c.done * (first*a.inTime + second*b.inTime)
-	each := c.done * perPod
+	completed := done * (first*a.inTime + second*b.inTime)
+	each := done * perPod
 	c.each.Completed += completed * perPod
-	c.each.Failed += (c.done - completed) * perPod
+	c.each.Failed += (done - completed) * perPod
 	c.each.Seconds += each * (first*a.mean + second*b.mean)
 	first, second = each*first, each*second
 	for i, n := range a.buckets {
 		c.each.Buckets[i] += first*n + second*b.buckets[i]
 	}
 	f.total.Completed += completed * stations
-	f.total.Failed += (c.done - completed) * stations
-	f.note(a, c.done*stations*(1-c.place.part))
-	f.note(b, c.done*stations*c.place.part)
+	f.total.Failed += (done - completed) * stations
+	f.note(a, done*stations*(1-c.place.part))
+	f.note(b, done*stations*c.place.part)
 }
 
 // note adds requests of a row to the records.
@@ -511,11 +506,11 @@ func (f *fleet) note(r *row, requests float64) {
 }
 
 // countOwn notes requests whose latency no row has.
-func (f *fleet) countOwn(c *cohort, perPod, stations float64) {
-	shaped := c.done
+func (f *fleet) countOwn(c *cohort, done, perPod, stations float64) {
+	shaped := done
 	if c.lasting > 0 {
 		shaped *= c.lasting
-		late := c.done - shaped
+		late := done - shaped
 		f.fail(c, late, late*stations, stations)
 	}
 	limit := f.book.timeout
@@ -556,7 +551,7 @@ func (f *fleet) report(rate float64) Step {
 // stepQuantile is between the quantiles of two rows where only one cohort ended
 // requests: they are neighbours, and the latency between them has no row.
 func (f *fleet) stepQuantile(i int) float64 {
-	if f.step.late > 0 || len(f.step.parts) == 0 || len(f.step.parts) > 2 || len(f.cohorts) > 1 {
+	if f.step.late > 0 || len(f.step.parts) == 0 || len(f.cohorts) > 1 || f.cohorts[0].mixed() {
 		return f.step.quantile(f.quantiles[i])
 	}
 	at := f.levels[i]
@@ -566,6 +561,9 @@ func (f *fleet) stepQuantile(i int) float64 {
 	}
 	return min(sum/f.step.total, f.step.limit)
 }
+
+// mixed reports whether some of a cohort's requests met a backlog, others none.
+func (c *cohort) mixed() bool { return c.queued > 0 && c.queued < 1 }
 
 // utilization is the load that arrives over what the taking pods can serve.
 func (f *fleet) utilization(rate float64) float64 {
@@ -626,6 +624,7 @@ func (f *fleet) unite(a, b *cohort) {
 	a.backlog = mean(a.backlog, b.backlog)
 	a.middle = mean(a.middle, b.middle)
 	a.spread = mean(a.spread, b.spread)
+	a.behind = mean(a.behind, b.behind)
 	a.joined = max(a.joined, b.joined)
 	for _, p := range f.pods {
 		if p.cohort == b {

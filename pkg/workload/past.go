@@ -3,7 +3,7 @@ package workload
 // A past is something that grows with time, as it was while there was a backlog.
 // It answers when it had a value. Of first come first served that is what has
 // arrived: who begins service now arrived when as many had arrived as have begun
-// now. Of processor sharing it is the work that each request got.
+// now.
 //
 // It keeps at most maxPast moments: a longer past is kept at half the resolution.
 type past struct {

@@ -57,6 +57,12 @@ func crowdOf(variation float64, hint int) place {
 	return place{hint, min(1, max(0, (high-variation)/(high-low)))}
 }
 
+// crowdFrom is the crowd around a distance from zero, in standard deviations.
+func crowdFrom(distance float64) place {
+	at := min(max(0, (distance-crowdFirst)/crowdWidth), crowdCount-1.001)
+	return place{int(at), at - math.Floor(at)}
+}
+
 // emptiness is the density at zero times the mean.
 func (p place) emptiness() float64 {
 	all := crowds()
