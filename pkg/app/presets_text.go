@@ -24,6 +24,9 @@ func presetPage(p *preset.Preset, rules, hpa string) string {
 	if p.Draft {
 		fmt.Fprint(&b, "\nThis is a draft: its query loads, and no test shows its numbers.\n")
 	}
+	if p.Evidence == preset.Source {
+		fmt.Fprint(&b, "\nThe names of its metrics were read in source code or documentation, and not seen on a real page.\n")
+	}
 	section(&b, "It assumes", bullets(p.Assumptions)...)
 	section(&b, "What goes wrong", bullets(p.Pitfalls)...)
 	if len(p.Parameters) > 0 {

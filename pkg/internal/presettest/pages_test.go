@@ -23,6 +23,7 @@ import (
 // grows by its own value in each 15 s, so that a request on the page is 1/15 per
 // second. Presets that are not named find nothing: no library is taken for another.
 func TestPresetsOnRecordedPages(t *testing.T) {
+	seen := map[string]bool{}
 	for page, want := range map[string]map[string]string{
 		// 3 requests of /items/{i} and 1 of an unknown path; /health and /metrics do not
 		// count, but in the histogram without labels. The names of its counter and its
@@ -68,7 +69,7 @@ func TestPresetsOnRecordedPages(t *testing.T) {
 				}
 				synctest.Test(t, func(t *testing.T) {
 					if value := readGrown(t, p, samples); value != "empty" {
-						got[p.Name] = value
+						got[p.Name], seen[p.Name] = value, true
 					}
 				})
 			}
@@ -76,6 +77,11 @@ func TestPresetsOnRecordedPages(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
+	}
+	for _, p := range preset.All() {
+		if p.Evidence == preset.Page && p.Rule.Type != "External" && !seen[p.Name] {
+			t.Errorf("%s finds nothing on any page, and claims to have been seen on one", p.Name)
+		}
 	}
 }
 

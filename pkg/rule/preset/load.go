@@ -89,6 +89,7 @@ func (p *Preset) lacks() []error {
 	} {
 		need(text != "", "%s is missing", field)
 	}
+	need(p.Evidence == Page || p.Evidence == Source, "evidence: %q", p.Evidence)
 	need(len(p.Assumptions) > 0, "no assumption")
 	need(len(p.Pitfalls) > 0, "no pitfall")
 	need((p.Rule.Query == "") != (p.Rule.Buckets == ""), "a rule has a query or buckets")

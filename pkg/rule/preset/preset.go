@@ -35,6 +35,8 @@ type Preset struct {
 	Stack string `yaml:"stack" json:"stack"`
 	// Draft says that only its syntax is tested: no unit test shows its numbers.
 	Draft bool `yaml:"draft" json:"draft"`
+	// Evidence says where the names and labels of the metrics come from.
+	Evidence Evidence `yaml:"evidence" json:"evidence"`
 	// Assumptions are what has to be so for the numbers to be right.
 	Assumptions []string `yaml:"assumptions" json:"assumptions"`
 	// Metric is the name to serve it under, unless the user has a better one.
@@ -49,6 +51,15 @@ type Preset struct {
 	Pitfalls   []string    `yaml:"pitfalls" json:"pitfalls"`
 	Parameters []Parameter `yaml:"parameters" json:"parameters"`
 }
+
+// Evidence says how sure it is that metrics are called what a preset calls them.
+type Evidence string
+
+// The kinds of evidence.
+const (
+	Page   Evidence = "page"   // they were on the /metrics page of a real application
+	Source Evidence = "source" // they were read in source code or documentation
+)
 
 // A Rule holds the fields of a configuration's rule, in its words. In a Preset the
 // expressions are templates: $name stands for a parameter.

@@ -61,6 +61,7 @@ func TestDecodeIsStrict(t *testing.T) {
 	for _, c := range []struct{ name, old, text, want string }{
 		{"an unknown field", "metric: ", "colour: red\nmetric: ", "field colour not found"},
 		{"a wrong type", "assumptions:", "draft: perhaps\nassumptions:", "cannot unmarshal"},
+		{"evidence that is none", "evidence: page", "evidence: hearsay", `evidence: "hearsay"`},
 		{"no unit", "unit: share of slots\n", "", "unit is missing"},
 		{"a parameter that is not declared", "$window", "$windw", "$windw is no parameter"},
 		{"a parameter that is not used", "/ $slots", "", `parameter "slots" is not used`},
@@ -84,6 +85,7 @@ func TestExpand(t *testing.T) {
 	p, err := decode("x", []byte(`
 title: t
 stack: s
+evidence: page
 assumptions: [a]
 metric: m
 unit: u
@@ -150,7 +152,7 @@ func tables() string {
 
 func table(presets []*Preset) string {
 	var b strings.Builder
-	b.WriteString("| preset | measures | of | HPA | start | parameters |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| preset | measures | of | HPA | start | parameters | evidence |\n|---|---|---|---|---|---|---|\n")
 	for _, p := range presets {
 		var parameters []string
 		for _, one := range p.Parameters {
@@ -160,7 +162,8 @@ func table(presets []*Preset) string {
 			}
 			parameters = append(parameters, text)
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s, %s | %s | %s |\n", p.Name, p.Title, p.Stack, p.HPAType(), p.HPA.Target, p.HPA.Start, strings.Join(parameters, ", "))
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s, %s | %s | %s | %s |\n",
+			p.Name, p.Title, p.Stack, p.HPAType(), p.HPA.Target, p.HPA.Start, strings.Join(parameters, ", "), p.Evidence)
 	}
 	return b.String()
 }
