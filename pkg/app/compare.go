@@ -3,12 +3,10 @@ package app
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pitot-autoscaling/pitot/pkg/report"
-	"github.com/pitot-autoscaling/pitot/pkg/sim"
 )
 
 func newCompare(env Env) *cobra.Command {
@@ -33,15 +31,9 @@ With -o markdown the result is ready for a comment on a pull request.`,
 	return cmd
 }
 
-// A comparison is what "pitot compare -o json" prints.
+// A comparison is what "pitot compare -o json" prints: old, new, and the baselines.
 type comparison struct {
-	Runs []comparedRun `json:"runs"` // old, new, baselines
-}
-
-type comparedRun struct {
-	Run     string      `json:"run"`
-	Hours   float64     `json:"hours"` // of virtual time
-	Summary sim.Summary `json:"summary"`
+	Runs []report.Run `json:"runs"`
 }
 
 func (t *tunnelFlags) compare(ctx context.Context, env Env, manifests []string, output format) error {
@@ -70,11 +62,7 @@ func writeComparison(env Env, output format, compared, all []report.Run) error {
 	form := report.Plain
 	switch output {
 	case formatJSON:
-		var c comparison
-		for i := range all {
-			c.Runs = append(c.Runs, comparedRun{Run: all[i].Name, Hours: all[i].Length.Round(time.Second).Hours(), Summary: all[i].Summary})
-		}
-		return writeJSON(env.Stdout, c)
+		return writeJSON(env.Stdout, comparison{Runs: all})
 	case formatMarkdown:
 		form = report.Markdown
 	}

@@ -341,3 +341,21 @@ func (l *summaryLine) summary() sim.Summary {
 		Syncs: l.Syncs, FailedSyncs: l.FailedSyncs, Reasons: l.Reasons, MinutesAtMax: float64(l.MinutesAtMax),
 	}
 }
+
+type runLine struct {
+	Run       string         `json:"run"`
+	Time      time.Time      `json:"time"`
+	Length    seconds        `json:"lengthSeconds"`
+	Objective *objectiveLine `json:"objective,omitempty"`
+	OpenLoop  bool           `json:"openLoop,omitempty"`
+	Summary   summaryLine    `json:"summary"`
+}
+
+// MarshalJSON writes the run with the names and units that JSONL has.
+func (r Run) MarshalJSON() ([]byte, error) {
+	l := runLine{Run: r.Name, Time: r.Time, Length: seconds(r.Length), OpenLoop: r.OpenLoop, Summary: lineOfSummary(&r.Summary)}
+	if o := r.Objective; o != nil {
+		l.Objective = &objectiveLine{Quantile: o.Quantile, Limit: seconds(o.Limit)}
+	}
+	return encoded(&l)
+}

@@ -3,7 +3,7 @@ package sim
 import (
 	"bytes"
 	"context"
-	"encoding/json"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"math"
@@ -19,14 +19,17 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/workload"
 )
 
-// told is a run as JSON, a line for each message.
+// told is a run as bytes: equal ones for equal messages.
 func told(t testing.TB, c *Config) string {
 	t.Helper()
 	var text bytes.Buffer
-	lines := json.NewEncoder(&text)
+	messages := gob.NewEncoder(&text)
 	if _, err := Run(t.Context(), c, handlerFunc(func(m Message) error {
-		fmt.Fprintf(&text, "%T ", m)
-		return lines.Encode(m)
+		if end, ok := m.(*End); ok { // gob has no order for its reasons
+			_, err := fmt.Fprintf(&text, "%+v", *end)
+			return err
+		}
+		return messages.Encode(m)
 	})); err != nil {
 		t.Fatal(err)
 	}
@@ -129,38 +132,6 @@ func TestBoundsHold(t *testing.T) {
 		if err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 		}
-	}
-}
-
-func TestMessagesAreTheSameAfterJSON(t *testing.T) {
-	_, err := Run(t.Context(), restless(t, 3), handlerFunc(func(m Message) error {
-		text, err := json.Marshal(m)
-		if err != nil {
-			return err
-		}
-		var back Message
-		switch m.(type) {
-		case *Begin:
-			back = new(Begin)
-		case *Tick:
-			back = new(Tick)
-		case *Sync:
-			back = new(Sync)
-		case *Happening:
-			back = new(Happening)
-		case *End:
-			back = new(End)
-		}
-		if err := json.Unmarshal(text, back); err != nil {
-			return fmt.Errorf("%w: %s", err, text)
-		}
-		if diff := cmp.Diff(m, back, cmpopts.EquateNaNs(), cmpopts.EquateEmpty()); diff != "" {
-			t.Fatalf("%T -want +got\n%s", m, diff)
-		}
-		return nil
-	}))
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

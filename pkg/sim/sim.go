@@ -149,8 +149,8 @@ type ScenePod struct {
 // An Objective is what latency should be: the quantile of the requests of each
 // second is to be at most Limit.
 type Objective struct {
-	Quantile float64       `json:"quantile"`
-	Limit    time.Duration `json:"limit"`
+	Quantile float64
+	Limit    time.Duration
 }
 
 // An Event is something that happens to the cluster during a run.

@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"errors"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +30,6 @@ func TestVariationsDifferInWhatNobodyChooses(t *testing.T) {
 	if all[0].Seed != c.Seed || all[0].Cluster.Phase != c.Cluster.Phase {
 		t.Error("the first is not the one that was given")
 	}
-	var ends []*End
 	texts, seeds := map[string]bool{}, map[uint64]bool{}
 	for i, one := range all {
 		if p := one.Cluster; p.Phase < 0 || p.Phase >= 15*time.Second || p.SyncLatency < 15*time.Millisecond || p.SyncLatency > 45*time.Millisecond {
@@ -52,56 +50,13 @@ func TestVariationsDifferInWhatNobodyChooses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends = append(ends, end)
-	}
-	for _, s := range NewBand(ends) {
-		if s.Min > s.Median || s.Median > s.Max {
-			t.Errorf("%+v", s)
-		}
-		if s.Figure == "arrived" && (s.Min != 96000 || s.Max != 96000) {
-			t.Errorf("%+v", s)
+		if s := end.Summary; s.Arrived != 96000 {
+			t.Errorf("%v requests arrived", s.Arrived)
 		}
 	}
 	broken := errors.New("no fleet today")
 	if _, err := Variations(c, 2, func(*Config) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("error %v", err)
-	}
-}
-
-func TestABandIsOfEachFigure(t *testing.T) {
-	end := func(hours float64, short time.Duration, over float64) *End {
-		return &End{Summary: Summary{ReplicaHours: hours, LongestShort: short, MinutesOver: over}}
-	}
-	band := NewBand([]*End{end(3, time.Minute, math.NaN()), end(1, 2*time.Minute, 5), end(2, 0, 4), end(8, 0, 4.5)})
-	got := map[string]Spread{}
-	for _, s := range band {
-		got[s.Figure] = s
-	}
-	for _, want := range []Spread{
-		{"replicaHours", 1, 2.5, 8}, {"longestShort", 0, 30, 120}, {"minutesOver", 4, 4.5, 5}, {"syncs", 0, 0, 0},
-	} {
-		if got[want.Figure] != want {
-			t.Errorf("%+v, want %+v", got[want.Figure], want)
-		}
-	}
-	if s := NewBand(nil)[0]; s.Min == s.Min {
-		t.Errorf("of no runs: %+v", s)
-	}
-}
-
-// A figure that is added to the Summary joins the band.
-func TestTheBandHasAllFiguresOfTheSummary(t *testing.T) {
-	text, err := Summary{}.MarshalJSON()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range figures {
-		if !strings.Contains(string(text), `"`+f.name+`":`) {
-			t.Errorf("the Summary has no %s", f.name)
-		}
-	}
-	if n := strings.Count(string(text), `":`); n != len(figures)+1 { // and the reasons
-		t.Errorf("%d figures in the band, %d in the summary", len(figures), n-1)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -231,7 +232,7 @@ func (p *Pipeline) scrape(t *target, page []pageSeries, seen sight) {
 		for i := range page {
 			t.lines = append(t.lines, page[i].lines(p.opts.Autoscaler.Namespace, t.name)...)
 		}
-		t.lines = append(t.lines, labels.FromStrings(labels.MetricName, "up", "namespace", p.opts.Autoscaler.Namespace, "pod", t.name))
+		t.lines = append(t.lines, labels.FromStrings(model.MetricNameLabel, "up", "namespace", p.opts.Autoscaler.Namespace, "pod", t.name))
 	}
 	i := 0
 	add := func(v float64) {
