@@ -65,7 +65,7 @@ func productionFlight(length time.Duration) flight {
 func (f flight) load() workload.Demand {
 	turns := []struct{ at, perSecond float64 }{
 		{0, 8}, {20, 8}, {50, 66}, {75, 66}, // below minReplicas, up, then a little below the target
-		{75, 150}, {100, 150}, {100, 45}, {145, 45}, // beyond maxReplicas, and down
+		{75, 180}, {100, 180}, {100, 45}, {145, 45}, // beyond maxReplicas, and down
 		{145, 80}, {152, 80}, {152, 45}, {160, 45}, // a short peak
 		{175, 90}, {190, 45}, {205, 95}, {220, 50}, // to and fro
 		{240, 8}, {265, 8}, {265, 40}, {310, 75}, // all the way down, and up
@@ -137,7 +137,7 @@ func (f flight) fly(t *testing.T) (syncs recording, began time.Time) {
 	return recorder.recording(t), began
 }
 
-// play sends the requests of a demand to the pods that serve, until it is over.
+// play counts the requests of a demand at the pods that serve, until it is over.
 // Each has an even share.
 func (c *cluster) play(ctx context.Context, namespace string, pods *podWatch, demand workload.Demand) {
 	began := time.Now()

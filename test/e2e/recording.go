@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -38,8 +39,8 @@ type recording []recordedSync
 
 // A recordedSync is what one sync read and did.
 type recordedSync struct {
-	// at and until enclose the moment for which the controller decided: it looks
-	// at the clock more than once.
+	// at is when the controller decided, until when it had written a new count or
+	// said that there is none to write.
 	at, until time.Time
 	// seen is what the controller read. It is more than one where pods changed
 	// while it read: see look.
@@ -91,6 +92,9 @@ func (r *recorder) recording(t *testing.T) recording {
 	var syncs recording
 	var before deed
 	pieces := cut(r.audit.steps(t, r.began), r.tap.all(), said)
+	if len(pieces) == 0 {
+		t.Fatal("the controller never looked at the HPA")
+	}
 	for _, p := range pieces[:len(pieces)-1] { // the last may be half a sync
 		sync, err := r.sync(p, before)
 		if err != nil {
@@ -116,12 +120,16 @@ func cut(steps []event, reads []read, said []saying) (pieces []piece) {
 	slices.SortFunc(steps, func(a, b event) int { return a.at.Compare(b.at) })
 	conflict := false
 	for _, step := range steps {
-		if step.verb == "get" && !conflict {
+		again := conflict
+		conflict = step.verb == "update" && step.code == http.StatusConflict
+		switch {
+		case step.verb == "get" && again:
+			continue // nothing is decided on it
+		case step.verb == "get":
 			pieces = append(pieces, piece{began: step.at})
 		}
 		last := &pieces[len(pieces)-1]
 		last.steps = append(last.steps, step)
-		conflict = step.verb == "update" && step.code == 409
 	}
 	for i := range pieces {
 		within := func(at time.Time) bool {
@@ -178,7 +186,7 @@ func (s *recordedSync) take(step event, seen *hpa.Observation) error {
 	switch {
 	case step.resource == "deployments/scale" && step.verb == "get":
 		var scale autoscalingv1.Scale
-		if step.code != 200 {
+		if step.code != http.StatusOK {
 			seen.ScaleReadErr = failed
 			return nil
 		}
@@ -188,14 +196,14 @@ func (s *recordedSync) take(step event, seen *hpa.Observation) error {
 	case step.resource == "deployments/scale":
 		var scale autoscalingv1.Scale
 		seen.ScaleWriteErr = nil
-		if step.code != 200 {
+		if step.code != http.StatusOK {
 			seen.ScaleWriteErr = failed
 			return nil
 		}
 		err := json.Unmarshal(step.request, &scale)
 		s.did.Wrote = scale.Spec.Replicas
 		return err
-	case step.code != 200:
+	case step.code != http.StatusOK:
 		return failed // nothing was decided on it, but the next sync would be
 	default:
 		var hpa autoscalingv2.HorizontalPodAutoscaler
@@ -208,8 +216,10 @@ func (s *recordedSync) take(step event, seen *hpa.Observation) error {
 	}
 }
 
+// noteVersion notes the version of the store that the first write made, to the
+// scale or to the status.
 func (s *recordedSync) noteVersion(step event) (err error) {
-	if step.verb == "get" || step.code != 200 || s.wrote != 0 {
+	if step.verb == "get" || step.code != http.StatusOK || s.wrote != 0 {
 		return nil
 	}
 	var object metav1.PartialObjectMetadata
@@ -253,7 +263,7 @@ func (r *recorder) look(sync *recordedSync, seen hpa.Observation, reads []read) 
 
 // values are the milli values of pods by name, or why there are none.
 func (r read) values() (values map[string]int64, failure, err error) {
-	if r.code != 200 {
+	if r.code != http.StatusOK {
 		var status metav1.Status
 		err := json.Unmarshal(r.body, &status)
 		return nil, errors.New(status.Message), err
