@@ -22,7 +22,7 @@ func presetPage(p *preset.Preset, rules, hpa string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s\n%s\n", p.Name, p.Title, p.Stack)
 	if p.Draft {
-		fmt.Fprint(&b, "\nThis is a draft: its query loads, and no test shows its numbers.\n")
+		fmt.Fprint(&b, "\nThis is a draft: its tests show the usual case at most.\n")
 	}
 	if p.Evidence == preset.Source {
 		fmt.Fprint(&b, "\nThe names of its metrics were read in source code or documentation, and not seen on a real page.\n")

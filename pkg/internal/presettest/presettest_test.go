@@ -2,9 +2,8 @@
 // out, through the adapter's own code and the PromQL engine. Only the samples are
 // made up.
 //
-// Each complete preset has a transcript in testdata, whose numbers were computed
-// by hand and are never written by a program. A transcript has the cases of
-// every preset:
+// Each preset has a transcript in testdata, whose numbers were computed by hand and
+// are never written by a program. Those of complete presets have the cases
 //
 //	busy           load that is easy to compute
 //	idle           the series are there, and nothing happens
@@ -13,6 +12,9 @@
 //	new pod        one sample so far; of a queue, a second exporter
 //	exporter down  the series end
 //	pitfall        what the preset's pitfalls name
+//
+// and those of drafts the cases busy and absent. Native histograms, which one draft
+// is of, are not known to the engine's store.
 package presettest
 
 import (
@@ -59,18 +61,22 @@ func TestPresets(t *testing.T) {
 	}
 }
 
-// TestEveryCompletePresetHasItsCases finds the transcript of each preset, and in it
-// each case of the package comment.
-func TestEveryCompletePresetHasItsCases(t *testing.T) {
+// TestEveryPresetHasItsCases finds the transcript of each preset, and in it each
+// case of the package comment.
+func TestEveryPresetHasItsCases(t *testing.T) {
 	for _, p := range preset.All() {
-		if p.Draft {
+		if p.Name == "otel-http-p95-native" {
 			continue
+		}
+		kinds := []string{"busy", "idle", "absent", "restart", "new pod", "exporter down", "pitfall"}
+		if p.Draft {
+			kinds = []string{"busy", "absent"}
 		}
 		tr := parseTranscript(t, filepath.Join("testdata", p.Name+".txt"))
 		if r := load(t, tr.rule); !slices.Equal(r.Presets, []string{p.Name}) {
 			t.Errorf("%s: the transcript is of %v", p.Name, r.Presets)
 		}
-		for _, kind := range []string{"busy", "idle", "absent", "restart", "new pod", "exporter down", "pitfall"} {
+		for _, kind := range kinds {
 			if !slices.ContainsFunc(tr.cases, func(e episode) bool { return strings.HasPrefix(e.title, kind+": ") }) {
 				t.Errorf("%s: no case %q", p.Name, kind)
 			}

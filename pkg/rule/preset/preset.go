@@ -33,7 +33,8 @@ type Preset struct {
 	Title string `yaml:"title" json:"title"`
 	// Stack is what exposes the metrics.
 	Stack string `yaml:"stack" json:"stack"`
-	// Draft says that only its syntax is tested: no unit test shows its numbers.
+	// Draft says that its tests show the usual case at most, and not what happens
+	// in a restart, an outage or the cases of its pitfalls.
 	Draft bool `yaml:"draft" json:"draft"`
 	// Evidence says where the names and labels of the metrics come from.
 	Evidence Evidence `yaml:"evidence" json:"evidence"`
