@@ -35,15 +35,15 @@ func (c cell) String() string {
 	if s.Delay.Mean > 0 {
 		name += fmt.Sprintf(", delay %v", s.Delay.Mean)
 	}
-	if s.Prefetch > 0 {
-		name += fmt.Sprintf(", prefetch %d", s.Prefetch)
-	}
 	return fmt.Sprintf("%s, SCV %v, load %.0f %%", name, s.Service.SCV, 100*c.rho)
 }
 
 // group is what results are summed up by.
 func group(s workload.Server) string {
-	if s.Kind == workload.Queue {
+	switch {
+	case s.Prefetch > 0:
+		return fmt.Sprintf("%s with prefetch %d", s.Kind, s.Prefetch)
+	case s.Kind == workload.Queue:
 		return string(s.Kind)
 	}
 	return fmt.Sprintf("%s %s", s.Kind, s.Balancer)
