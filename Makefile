@@ -103,7 +103,9 @@ mutants: ## Deliberate errors on the way of a value: each must fail a test
 
 .PHONY: bench
 bench: ## Benchmarks, best of 10, each beside its named baseline
-	go test -run '^$$' -bench . -benchmem -count 10 ./...
+	uptime
+	go test -run '^$$' -bench . -benchmem -count 10 ./... | awk -f hack/best.awk
+	uptime
 
 .PHONY: bench-accuracy
 bench-accuracy: ## The simulator's formulas beside its request-by-request referee, into docs/accuracy.md (15 min)

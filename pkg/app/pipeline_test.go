@@ -52,7 +52,7 @@ spec:
 `
 
 // shopFlight is half an hour with a ramp, a flash crowd and a silence.
-func shopFlight(t *testing.T, pipeline scenario.Pipeline) *flight {
+func shopFlight(t testing.TB, pipeline scenario.Pipeline) *flight {
 	t.Helper()
 	app, err := scenario.ReadApp("app.yaml", strings.NewReader(shopApp))
 	if err != nil {
