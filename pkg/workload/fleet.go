@@ -149,7 +149,7 @@ func (f *fleet) table(pods int) *table {
 	if f.tables[pods] == nil {
 		f.tables[pods] = newTable(f.model, pods, f.server.Service.Seconds(), f.book)
 		if f.server.Balancer == LeastRequests {
-			f.tables[pods].together = float64(pods)
+			f.tables[pods].together = 1 / (1 - 1/f.loops + 1/(f.loops*float64(pods)))
 		}
 	}
 	return f.tables[pods]

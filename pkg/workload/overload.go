@@ -25,7 +25,7 @@ type overload struct {
 // that the steady state, which has far more requests, is long in coming.
 func (c *cohort) rises(t *table, coming, work, spread float64) bool {
 	load := coming / work
-	return load >= 1 || load > t.heavy && slow(coming, work, spread) && c.number < 0.5*t.steady(load)
+	return load >= 1 || load > t.heavy && slow(coming, work, spread) && c.number < 0.7*t.steady(load)
 }
 
 // slow reports whether the steady state takes several steps to come: its backlog,
@@ -127,6 +127,15 @@ func (c *cohort) settles(t *table, coming, work, spread float64) bool {
 // line is the mean backlog of those stations that have one.
 func (o *overload) line() float64 { return o.backlog / max(o.behind, extinct) }
 
+// company is the mean backlog that those who are in it meet. While it ebbs, more of
+// them are in long lines than in short ones.
+func (o *overload) company() float64 {
+	if o.ebbing {
+		return o.line() * (1 + o.crowd.variation())
+	}
+	return o.line()
+}
+
 // end takes requests out of the backlog, up to all.
 func (o *overload) end(n float64) {
 	o.middle -= min(n, o.backlog)
@@ -159,7 +168,7 @@ func (c *cohort) start(f *fleet) {
 // note adds what arrived to the past.
 func (c *cohort) note(f *fleet, coming float64) {
 	if f.server.Kind == Async {
-		c.crush.step(f, coming, c.line()+1, f.speed(c))
+		c.crush.step(f, coming, 1+c.company(), f.speed(c))
 		return
 	}
 	c.grown += coming

@@ -10,7 +10,7 @@ type table struct {
 	pods     int
 	servers  float64
 	capacity float64 // requests per second of a station
-	together float64 // stations that a balancer keeps equal: what varies at one is shared by all
+	together float64 // stations over which a balancer spreads what varies at one
 	heavy    float64 // the utilization from which on nearly all servers are busy nearly always
 
 	utilization, number []float64 // by knot

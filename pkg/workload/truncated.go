@@ -76,3 +76,10 @@ func (p place) excess(level int) float64 {
 	a, b := all[p.knot].excess[level], all[p.knot+1].excess[level]
 	return a + p.part*(b-a)
 }
+
+// variation is the variance over the squared mean.
+func (p place) variation() float64 {
+	all := crowds()
+	a, b := all[p.knot].variation, all[p.knot+1].variation
+	return a + p.part*(b-a)
+}
