@@ -149,6 +149,24 @@ func (f *flight) setLeadIn() {
 	f.leadIn = (f.windows() + 2*f.app.ScrapeInterval + 2*f.app.RefreshInterval).Round(time.Minute) + time.Minute
 }
 
+// setReplicas begins with as many as the first demand needs: recordings rarely
+// begin with an overload that nobody had.
+func (f *flight) setReplicas() error {
+	if f.replicas > 0 {
+		return nil
+	}
+	need, err := f.need()
+	if err != nil {
+		return err
+	}
+	spec := &f.autoscaler.Spec
+	f.replicas = max(1, spec.MinReplicas)
+	if need != nil {
+		f.replicas = min(max(f.replicas, int32(need(f.demand.At(0)))), spec.MaxReplicas)
+	}
+	return nil
+}
+
 // check refuses what the flight cannot measure.
 func (f *flight) check() error {
 	if f.autoscaler == nil || f.recorded != nil {

@@ -66,7 +66,7 @@ func (t *tunnelFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&t.openLoop, "open-loop", false, "take the metrics from the trace as they were recorded, whatever the replicas")
 	flags.StringVar(&t.objective, "objective", "", "what latency should be, as in p95=500ms")
 	flags.StringVar(&t.price, "price", "", "of a replica, as in 0.04/h")
-	flags.Int32Var(&t.replicas, "replicas", 0, "ready at the beginning; 0 is the HPA's minimum")
+	flags.Int32Var(&t.replicas, "replicas", 0, "ready at the beginning; 0 is what the first demand needs, within the HPA's bounds")
 	flags.Uint64Var(&t.seed, "seed", 1, "of everything that is left to chance; equal seeds give equal results")
 }
 
@@ -97,6 +97,9 @@ func (t *tunnelFlags) flights(env Env, manifests []string) ([]*flight, error) {
 			return nil, inputError(err)
 		}
 		f.setLeadIn()
+		if err := f.setReplicas(); err != nil {
+			return nil, inputError(err)
+		}
 		flights = append(flights, &f)
 	}
 	return flights, nil
@@ -296,6 +299,7 @@ func (t *tunnelFlags) assumptions(f *flight) []report.Assumption {
 	for _, a := range f.app.Assumptions() {
 		all = append(all, report.Assumption{Name: a.Name, Value: a.Value, Given: a.Given})
 	}
+	all = append(all, report.Assumption{Name: "replicas at the beginning", Value: strconv.Itoa(int(f.replicas)), Given: t.replicas > 0})
 	requests := "computed with formulas"
 	if t.exact {
 		requests = "followed one by one"
