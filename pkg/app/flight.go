@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promsim"
@@ -172,5 +174,32 @@ func (f *flight) check() error {
 	if f.autoscaler == nil || f.recorded != nil {
 		return nil
 	}
-	return f.app.Check(f.pipeline, f.autoscaler.Spec.Metrics)
+	if err := f.app.Check(f.pipeline, f.autoscaler.Spec.Metrics); err != nil || f.rules == nil {
+		return err
+	}
+	return f.checkRules()
+}
+
+// checkRules holds the app against the rules: what these ask for is exposed, and
+// the signals look back as far as they do.
+func (f *flight) checkRules() error {
+	var errs []error
+	if len(f.app.Exposes) > 0 {
+		_, err := f.promqlPipeline(0)
+		errs = append(errs, err)
+	}
+	if f.pipeline != scenario.Signals {
+		return errors.Join(errs...)
+	}
+	for i := range f.autoscaler.Spec.Metrics {
+		name := f.autoscaler.Spec.Metrics[i].Name
+		signal := f.app.Signals[name]
+		for _, r := range f.rules.Rules {
+			if window := r.Expr().Window(); r.Metric == name && window != signal.Window {
+				errs = append(errs, fmt.Errorf("signal %q: its window is %s, and the rule looks back %s (hint: write window: %[3]s)",
+					name, shortDuration(signal.Window), shortDuration(window)))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
