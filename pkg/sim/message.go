@@ -144,7 +144,7 @@ type Summary struct {
 	LongestShort          time.Duration
 	UnderProvisionedHours float64
 	OverProvisionedHours  float64
-	PerfectForesight      float64 // replica-hours of the fewest replicas needed, each started one startup earlier
+	PerfectForesight      float64 // replica-hours of the fewest replicas that meet the objective, each started one startup earlier; NaN without an objective
 	Syncs                 int
 	FailedSyncs           int                // that the controller counts as errors
 	Reasons               map[hpa.Reason]int // syncs by their reason

@@ -127,7 +127,10 @@ func (r *run) summary() Summary {
 	s.OverProvisionedHours /= 3600
 	s.PerfectForesight = t.foresight.end() / 3600
 	if !t.needed {
-		s.UnderProvisionedHours, s.OverProvisionedHours, s.PerfectForesight = math.NaN(), math.NaN(), math.NaN()
+		s.UnderProvisionedHours, s.OverProvisionedHours = math.NaN(), math.NaN()
+	}
+	if !t.needed || !t.judged { // Nobody foresees what meets no objective.
+		s.PerfectForesight = math.NaN()
 	}
 	return s
 }
