@@ -18,11 +18,10 @@ type loops struct {
 	count    int // per pod
 	balancer Balancer
 	alone    *fifo // the same work, first come first served
-	parts    map[float64]transform
 }
 
 func newLoops(s Server, fft *fourier.FFT) *loops {
-	l := &loops{law: newLaw(s.Service), fft: fft, count: s.Workers, balancer: s.Balancer, parts: map[float64]transform{}}
+	l := &loops{law: newLaw(s.Service), fft: fft, count: s.Workers, balancer: s.Balancer}
 	l.alone = newFIFO(l.law, fft, 1, 1)
 	if s.Delay.Mean > 0 {
 		l.delay = newLaw(s.Delay)
@@ -81,7 +80,7 @@ func (l *loops) latency(pods int, utilization float64) *lattice {
 	sum := l.fft.Coefficients(nil, mass)
 	offset := 0.0
 	if l.delay != nil {
-		outside := l.outside(step)
+		outside := l.delay.on(step, l.fft)
 		for i := range sum {
 			sum[i] *= outside[i]
 		}
@@ -137,20 +136,6 @@ func (l *loops) spread(mass []float64, step, work, rho, variance float64) {
 	for i := range chances {
 		add(work+mean*(q[low][i]+part*(q[low+1][i]-q[low][i])), 1.0/chances)
 	}
-}
-
-// outside is the delay on a lattice.
-func (l *loops) outside(step float64) transform {
-	t := l.parts[step]
-	if t == nil {
-		within := l.delay.within
-		if l.delay.SCV <= 0 {
-			within = func(float64) float64 { return 1 } // it is the offset
-		}
-		t = transformOf(l.fft, step, within)
-		l.parts[step] = t
-	}
-	return t
 }
 
 // A sharing tells the variance of the latency by the size of the work.

@@ -193,6 +193,35 @@ func TestMoreLoadIsNeverQuickerAndMorePodsNeverSlower(t *testing.T) {
 	}
 }
 
+// TestTheLongRunForgetsHowItBegan: what stands still for long is the same, whether
+// load came at once, rose slowly, or fell from far too much.
+func TestTheLongRunForgetsHowItBegan(t *testing.T) {
+	for name, server := range servers() {
+		if server.Kind == Linear || server.Limit > 0 || server.Timeout > 0 || server.WarmUp > 0 {
+			continue
+		}
+		for _, load := range []float64{0.5, 0.8, 0.85, 0.9, 0.95} {
+			rate := load * 2 * server.WithDefaults().Capacity()
+			after := func(before func(second float64) float64) float64 {
+				f := mustFleet(t, server, options)
+				f.Join(1)
+				f.Join(2)
+				for i := range 600 {
+					f.Advance(time.Second, rate*before(float64(i)/600))
+				}
+				for range 10_000 {
+					f.Advance(time.Second, rate)
+				}
+				return f.Advance(time.Second, rate).Latency[1]
+			}
+			at := after(func(float64) float64 { return 1 })
+			what := fmt.Sprintf("%s at %v: p95 ", name, load)
+			near(t, what+"after a slow rise", after(func(x float64) float64 { return x }), at, 0.01)
+			near(t, what+"after an overload", after(func(x float64) float64 { return 1.5 - x/2 }), at, 0.01)
+		}
+	}
+}
+
 func TestOverloadGrowsByWhatIsTooMuch(t *testing.T) {
 	for _, name := range []string{"sync random", "sync round-robin", "sync least-requests", "async", "queue"} {
 		server := servers()[name]

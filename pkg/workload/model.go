@@ -30,13 +30,15 @@ type law struct {
 	within   func(x float64) float64 // the share of times that are at most x
 	residual func(x float64) float64 // the share of what a look at a random time finds still to do
 	reach    float64                 // nearly no time is longer
+
+	transforms map[float64]transform // by step
 }
 
 // unlikely is the share of times that a lattice cuts off.
 const unlikely = 1e-5
 
 func newLaw(t Time) *law {
-	l := &law{Time: t, seconds: t.Seconds(), reach: t.Quantile(1 - unlikely)}
+	l := &law{Time: t, seconds: t.Seconds(), reach: t.Quantile(1 - unlikely), transforms: map[float64]transform{}}
 	l.within, l.residual = t.Within, t.residual
 	if t.SCV > 0 {
 		low, high := l.seconds*1e-4, l.reach*4
@@ -64,6 +66,20 @@ func (t Time) residual(x float64) float64 {
 	variance := math.Log1p(t.SCV)
 	above := (math.Log(x/m) - variance/2) / math.Sqrt(variance)
 	return x/m*(1-t.Within(x)) + 0.5*math.Erfc(-above/math.Sqrt2)
+}
+
+// on is the law on a lattice. A constant time is its offset.
+func (l *law) on(step float64, fft *fourier.FFT) transform {
+	t := l.transforms[step]
+	if t == nil {
+		within := l.within
+		if l.SCV <= 0 {
+			within = func(float64) float64 { return 1 }
+		}
+		t = transformOf(fft, step, within)
+		l.transforms[step] = t
+	}
+	return t
 }
 
 // until is the time y for which the mean of min(service, y) is a share of the mean.
@@ -132,7 +148,7 @@ func (f *fifo) wait(ratio float64) float64 {
 // that waits.
 func (f *fifo) latency(delayed, ratio float64) *lattice {
 	step := f.step(f.reach + 14*f.wait(ratio))
-	parts := f.on(step)
+	parts := f.parts(step)
 	sum := make(transform, len(parts.next))
 	for i, next := range parts.next {
 		waiting := complex(delayed*(1-ratio), 0) * parts.first[i] / (1 - complex(ratio, 0)*next)
@@ -144,7 +160,7 @@ func (f *fifo) latency(delayed, ratio float64) *lattice {
 // waiting is the distribution of waiting alone, on a lattice with room for a time.
 func (f *fifo) waiting(delayed, ratio, room float64) *lattice {
 	step := f.step(room)
-	parts := f.on(step)
+	parts := f.parts(step)
 	sum := make(transform, len(parts.next))
 	for i, next := range parts.next {
 		sum[i] = complex(1-delayed, 0) + complex(delayed*(1-ratio), 0)*parts.first[i]/(1-complex(ratio, 0)*next)
@@ -167,18 +183,14 @@ func (l *law) step(room float64) float64 {
 	return l.seconds * math.Exp2(math.Ceil(2*math.Log2(exact))/2)
 }
 
-func (f *fifo) on(step float64) *ingredients {
+func (f *fifo) parts(step float64) *ingredients {
 	parts := f.lattices[step]
 	if parts != nil {
 		return parts
 	}
-	service := f.within
-	if f.SCV <= 0 {
-		service = func(float64) float64 { return 1 } // it is the offset
-	}
 	all, near := float64(f.all), f.near
 	parts = &ingredients{
-		service: transformOf(f.fft, step, service),
+		service: f.on(step, f.fft),
 		first: transformOf(f.fft, step, func(x float64) float64 {
 			return 1 - math.Pow(1-f.residual(x), near)
 		}),

@@ -22,10 +22,15 @@ type overload struct {
 }
 
 // rises reports whether an overload begins: load is at capacity, or so near to it
-// that the steady state, which has far more requests, is long in coming.
+// that the steady state, which has far more requests, is long in coming to a
+// station that is heavily used already.
 func (c *cohort) rises(t *table, coming, work, spread float64) bool {
 	load := coming / work
-	return load >= 1 || load > t.heavy && slow(coming, work, spread) && c.number < 0.7*t.steady(load)
+	if load >= 1 {
+		return true
+	}
+	return load > t.heavy && slow(coming, work, spread) &&
+		c.number > t.steady(t.heavy) && c.number < 0.7*t.steady(load)
 }
 
 // slow reports whether the steady state takes several steps to come: its backlog,
