@@ -19,6 +19,7 @@ func servers() map[string]Server {
 		"sync with limit":     {Kind: Sync, Workers: 2, Service: tenth, Limit: 20},
 		"sync that warms up":  {Kind: Sync, Workers: 2, Service: tenth, WarmUp: 30 * time.Second, WarmUpSpeed: 0.3},
 		"async":               {Kind: Async, Workers: 2, Service: Time{10 * time.Millisecond, 1}, Delay: tenth},
+		"async of long work":  {Kind: Async, Workers: 1, Service: Time{tenth.Mean, 4}},
 		"async with timeout":  {Kind: Async, Workers: 2, Service: Time{10 * time.Millisecond, 1}, Delay: tenth, Timeout: time.Second},
 		"async with limit":    {Kind: Async, Workers: 1, Service: Time{10 * time.Millisecond, 4}, Limit: 50},
 		"queue":               {Kind: Queue, Workers: 4, Service: tenth, Prefetch: 3},
@@ -218,6 +219,29 @@ func TestTheLongRunForgetsHowItBegan(t *testing.T) {
 			what := fmt.Sprintf("%s at %v: p95 ", name, load)
 			near(t, what+"after a slow rise", after(func(x float64) float64 { return x }), at, 0.01)
 			near(t, what+"after an overload", after(func(x float64) float64 { return 1.5 - x/2 }), at, 0.01)
+		}
+	}
+}
+
+// TestLatencyDoesNotJump: through an overload that comes and goes slowly, nothing
+// comes at once.
+func TestLatencyDoesNotJump(t *testing.T) {
+	for name, server := range servers() {
+		if server.Kind == Linear || server.Limit > 0 || server.Timeout > 0 || server.WarmUp > 0 {
+			continue
+		}
+		f := mustFleet(t, server, options)
+		f.Join(1)
+		f.Join(2)
+		before := 0.0
+		for i := range 900 {
+			x := float64(i) / 300
+			load := max(0.6, min(0.55+0.7*x, 1.9-0.65*x))
+			p95 := f.Advance(time.Second, load*2*server.WithDefaults().Capacity()).Latency[1]
+			if i > 0 && p95 > before*1.25+0.1 {
+				t.Errorf("%s at second %d, load %.2f: p95 rises from %.3v to %.3v", name, i, load, before, p95)
+			}
+			before = p95
 		}
 	}
 }
