@@ -52,14 +52,13 @@ type fleet struct {
 	server    Server
 	law       *law // of the service
 	work      shape
-	model     model // nil of Linear
 	book      *book
-	tables    []*table // by the number of pods that take arrivals
-	loops     float64  // stations of a pod
-	variation float64  // of how many requests a busy server ends, over their mean
-	perWork   float64  // processor seconds of a worker's second
-	outside   float64  // seconds that a request spends outside of stations, the mean
-	immediate *table   // the latency of Linear
+	tables    tables
+	loops     float64 // stations of a pod
+	variation float64 // of how many requests a busy server ends, over their mean
+	perWork   float64 // processor seconds of a worker's second
+	outside   float64 // seconds that a request spends outside of stations, the mean
+	immediate *table  // the latency of Linear
 
 	elapsed     time.Duration
 	before, now float64 // the last step, in seconds since the fleet began
@@ -108,27 +107,30 @@ func newFleet(server Server, o Options) *fleet {
 	for _, q := range o.Quantiles {
 		f.levels = append(f.levels, levelOf(q))
 	}
-	f.choose(fourier.NewFFT(latticePoints))
+	f.tables = tables{
+		model: f.choose(fourier.NewFFT(latticePoints)), service: server.Service.Seconds(), book: f.book,
+		level: server.Balancer == LeastRequests, loops: f.loops,
+	}
 	return f
 }
 
-// choose finds the model of the server.
-func (f *fleet) choose(fft *fourier.FFT) {
+// choose finds the model of the server, nil of Linear, and what comes with it.
+func (f *fleet) choose(fft *fourier.FFT) model {
 	switch f.server.Kind {
 	case Async:
 		f.loops = float64(f.server.Workers)
 		f.variation = 1 // the number of those that share does not depend on how work varies
 		f.outside = f.server.Delay.Seconds()
-		f.model = newLoops(f.server, fft)
+		return newLoops(f.server, fft)
 	case Queue:
-		f.model = newBroker(f.server, fft)
 		f.cohorts = []*cohort{f.newCohort(0)}
+		return newBroker(f.server, fft)
 	case Linear:
 		f.outside = f.server.Service.Seconds()
 		f.immediate = f.newImmediate()
-	default:
-		f.model = newWorkers(f.server, fft)
+		return nil
 	}
+	return newWorkers(f.server, fft)
 }
 
 func (f *fleet) newCohort(pods int) *cohort {
@@ -143,16 +145,7 @@ func (f *fleet) table(pods int) *table {
 	if f.server.Balancer == Random {
 		pods = 1 // no pod feels another
 	}
-	for len(f.tables) <= pods {
-		f.tables = append(f.tables, nil)
-	}
-	if f.tables[pods] == nil {
-		f.tables[pods] = newTable(f.model, pods, f.server.Service.Seconds(), f.book)
-		if f.server.Balancer == LeastRequests {
-			f.tables[pods].together = 1 / (1 - 1/f.loops + 1/(f.loops*float64(pods)))
-		}
-	}
-	return f.tables[pods]
+	return f.tables.of(pods)
 }
 
 // speed is the share of full speed at which a cohort works in a step, the mean of
@@ -471,9 +464,8 @@ func (f *fleet) fail(c *cohort, ofStation, all, stations float64) {
 
 // countRows notes requests whose latency is between two rows.
 func (f *fleet) countRows(c *cohort, done, perPod, stations float64) {
-	a, b := c.table.row(c.place.knot), c.table.row(c.place.knot+1)
-	second := c.place.part
-	first := 1 - second
+	a, b, part := c.table.rowsAt(c.place)
+	first, second := 1-part, part
 	completed := done * (first*a.inTime + second*b.inTime)
 	each := done * perPod
 	c.each.Completed += completed * perPod
@@ -485,8 +477,8 @@ func (f *fleet) countRows(c *cohort, done, perPod, stations float64) {
 	}
 	f.total.Completed += completed * stations
 	f.total.Failed += (done - completed) * stations
-	f.note(a, done*stations*(1-c.place.part))
-	f.note(b, done*stations*c.place.part)
+	f.note(a, done*stations*(1-part))
+	f.note(b, done*stations*part)
 }
 
 // note adds requests of a row to the records.

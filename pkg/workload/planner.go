@@ -19,7 +19,7 @@ type Planner struct {
 	// most is, by pods, the highest rate at which they meet the objective; it grows
 	// as larger rates are asked for.
 	most []float64
-	last int // knot of the utilization that most ended with
+	last int // row of the utilization that most ended with
 }
 
 // NewPlanner is a planner for an objective: a quantile of latency is to be at most
@@ -109,8 +109,8 @@ func (p *Planner) mostOf(pods int) float64 {
 	return max(rate, p.most[min(pods, len(p.most))-1]*(1+1e-12))
 }
 
-// utilization is the highest at which so many pods meet the objective. Many pods
-// are alike: from 16 on, few numbers are computed and the rest lie between them.
+// utilization is the highest at which so many pods meet the objective. That of many
+// pods lies between those of the anchors.
 func (p *Planner) utilization(pods int) float64 {
 	low, high := anchors(pods)
 	u := p.compute(low)
@@ -120,34 +120,22 @@ func (p *Planner) utilization(pods int) float64 {
 	return u
 }
 
-// anchors are the numbers of pods next to one for which utilizations are computed:
-// all up to 16, then eight for each doubling.
-func anchors(pods int) (low, high int) {
-	step := 1
-	for pods/step >= 16 {
-		step *= 2
-	}
-	low = pods / step * step
-	if low == pods {
-		return low, low
-	}
-	return low, low + step
-}
-
 // compute finds the place between two rows at which the latency is the limit.
 func (p *Planner) compute(pods int) float64 {
 	t := p.fleet.table(pods)
-	late := func(knot int) bool { return t.row(knot).shape.at(p.at) > p.seconds }
+	late := func(row int) bool { return t.row(row).shape.at(p.at) > p.seconds }
 	for p.last > 0 && late(p.last) {
 		p.last--
 	}
-	for p.last < knots-2 && !late(p.last+1) {
+	for p.last < rowCount-2 && !late(p.last+1) {
 		p.last++
 	}
 	low, high := t.row(p.last).shape.at(p.at), t.row(p.last+1).shape.at(p.at)
-	at := place{p.last, 1}
+	part := 1.0
 	if high > low {
-		at.part = min(1, max(0, (p.seconds-low)/(high-low)))
+		part = min(1, max(0, (p.seconds-low)/(high-low)))
 	}
-	return t.working(t.number[at.knot]+at.part*(t.number[at.knot+1]-t.number[at.knot]), at)
+	from, to := t.number[p.last*rowEvery], t.number[(p.last+1)*rowEvery]
+	number := from + part*(to-from)
+	return t.working(number, t.at(number, p.last*rowEvery))
 }

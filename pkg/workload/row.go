@@ -110,6 +110,19 @@ func (b *book) newRow(l *lattice) *row {
 	return r
 }
 
+// between is a row part of the way from one to another.
+func between(a, b *row, part float64) *row {
+	mix := func(x, y float64) float64 { return x + part*(y-x) }
+	r := &row{mean: mix(a.mean, b.mean), inTime: mix(a.inTime, b.inTime), buckets: make([]float64, len(a.buckets))}
+	for i := range r.shape {
+		r.shape[i] = mix(a.shape[i], b.shape[i])
+	}
+	for i := range r.buckets {
+		r.buckets[i] = min(r.inTime, mix(a.buckets[i], b.buckets[i]))
+	}
+	return r
+}
+
 // stretched is a row that takes longer by a factor.
 func (b *book) stretched(of *row, factor float64) *row {
 	r := &row{}

@@ -2,10 +2,34 @@ package workload
 
 import "math"
 
+// tables are those of a model, by the number of pods.
+type tables struct {
+	model   model
+	service float64 // seconds
+	book    *book
+	level   bool    // a balancer keeps pods equal
+	loops   float64 // stations of a pod
+	made    []*table
+}
+
+// of is the table of so many pods.
+func (t *tables) of(pods int) *table {
+	for len(t.made) <= pods {
+		t.made = append(t.made, nil)
+	}
+	if t.made[pods] == nil {
+		t.made[pods] = t.make(pods)
+	}
+	return t.made[pods]
+}
+
 // A table is a model at a number of pods, tabulated over utilization. Knots are
 // even in -log(1-utilization), so that each has the same share of what is left.
-// Latencies are computed when they are first asked for: a run visits few.
+// Latencies are computed when they are first asked for, as a run visits few, and
+// for few knots and numbers of pods, as they are nearly linear in the number of
+// requests, and so alike with a pod more.
 type table struct {
+	all      *tables
 	model    model
 	pods     int
 	servers  float64
@@ -14,21 +38,26 @@ type table struct {
 	heavy    float64 // the utilization from which on nearly all servers are busy nearly always
 
 	utilization, number []float64 // by knot
-	rows                []*row    // by knot
-	book                *book
+	rows                []*row    // of every rowEvery-th knot
 }
 
 const (
-	knotWidth  = 0.1
-	knots      = 120 // up to a utilization of 1-6e-6
-	latencyEnd = 60  // the last knot whose latency is computed; later ones are scaled
+	knotWidth = 0.1
+	knots     = 121 // up to a utilization of 1-6e-6
+	rowEvery  = 3
+	rowCount  = (knots-1)/rowEvery + 1
+	lastRow   = 20 // whose latency is computed; later ones are scaled
 )
 
-func newTable(m model, pods int, service float64, b *book) *table {
+func (all *tables) make(pods int) *table {
+	m := all.model
 	servers := float64(m.servers(pods))
 	t := &table{
-		model: m, pods: pods, together: 1, servers: servers, capacity: servers / service, book: b,
-		utilization: make([]float64, knots), number: make([]float64, knots), rows: make([]*row, knots),
+		all: all, model: m, pods: pods, together: 1, servers: servers, capacity: servers / all.service,
+		utilization: make([]float64, knots), number: make([]float64, knots), rows: make([]*row, rowCount),
+	}
+	if all.level {
+		t.together = 1 / (1 - 1/all.loops + 1/(all.loops*float64(pods)))
 	}
 	for i := 1; i < knots; i++ {
 		t.utilization[i] = -math.Expm1(-float64(i) * knotWidth)
@@ -99,30 +128,55 @@ func (t *table) after(before, arrived, work float64, hint int) (float64, place) 
 	return half + math.Sqrt(half*half+work*rest), place{hint, 1}
 }
 
-// row is the latency at a knot.
-func (t *table) row(knot int) *row {
-	r := t.rows[knot]
+// row is the latency at a knot that has one.
+func (t *table) row(i int) *row {
+	r := t.rows[i]
 	if r == nil {
-		r = t.newRow(knot)
-		t.rows[knot] = r
+		r = t.newRow(i)
+		t.rows[i] = r
 	}
 	return r
 }
 
-func (t *table) newRow(knot int) *row {
-	if knot > latencyEnd {
-		last := t.row(latencyEnd)
-		wait := t.number[knot] / t.number[latencyEnd]
-		return t.book.stretched(last, wait)
+func (t *table) newRow(i int) *row {
+	low, high := anchors(t.pods)
+	switch {
+	case high > low:
+		part := (1/float64(low) - 1/float64(t.pods)) / (1/float64(low) - 1/float64(high))
+		return between(t.all.of(low).row(i), t.all.of(high).row(i), part)
+	case i > lastRow:
+		return t.all.book.stretched(t.row(lastRow), t.number[i*rowEvery]/t.number[lastRow*rowEvery])
 	}
-	return t.book.newRow(t.model.latency(t.pods, t.utilization[knot]))
+	return t.all.book.newRow(t.model.latency(t.pods, t.utilization[i*rowEvery]))
+}
+
+// anchors are the numbers of pods next to one for which latencies are computed: all
+// up to 8, then four for each doubling.
+func anchors(pods int) (low, high int) {
+	step := 1
+	for pods/step >= 8 {
+		step *= 2
+	}
+	low = pods / step * step
+	if low == pods {
+		return low, low
+	}
+	return low, low + step
+}
+
+// rowsAt are the rows next to a place, and what part of the way is between them.
+func (t *table) rowsAt(p place) (low, high *row, part float64) {
+	i := p.knot / rowEvery
+	from, to := t.number[i*rowEvery], t.number[(i+1)*rowEvery]
+	number := t.number[p.knot] + p.part*(t.number[p.knot+1]-t.number[p.knot])
+	return t.row(i), t.row(i + 1), (number - from) / (to - from)
 }
 
 // shape is the latency at a place.
 func (t *table) shape(p place, into *shape) {
-	a, b := t.row(p.knot), t.row(p.knot+1)
+	a, b, part := t.rowsAt(p)
 	for i := range into {
-		into[i] = a.shape[i] + p.part*(b.shape[i]-a.shape[i])
+		into[i] = a.shape[i] + part*(b.shape[i]-a.shape[i])
 	}
 }
 
