@@ -432,14 +432,15 @@ func duration(seconds float64) string {
 	return d.Round(10 * time.Millisecond).String()
 }
 
-// bounds are what errors must keep.
-type bounds struct{ median, p90 float64 }
+// bounds are what errors must keep. The worst is there to find what is broken
+// rather than inexact.
+type bounds struct{ median, p90, worst float64 }
 
 func (b bounds) mustHold(t *testing.T, name string, errors []float64) {
 	t.Helper()
-	if median, p90 := sizes(errors, 0.5), sizes(errors, 0.9); !(median <= b.median && p90 <= b.p90) {
-		t.Errorf("%s: median error %s and 90th percentile %s, allowed are %s and %s",
-			name, percent(median), percent(p90), percent(b.median), percent(b.p90))
+	if median, p90, worst := sizes(errors, 0.5), sizes(errors, 0.9), sizes(errors, 1); !(median <= b.median && p90 <= b.p90 && worst <= b.worst) {
+		t.Errorf("%s: median error %s, 90th percentile %s and worst %s, allowed are %s, %s and %s",
+			name, percent(median), percent(p90), percent(worst), percent(b.median), percent(b.p90), percent(b.worst))
 	}
 }
 
@@ -454,8 +455,8 @@ func TestTheComputedFleetIsNearTheReferee(t *testing.T) {
 				for _, c := range []int{1, 4, 16} {
 					cells = append(cells, cell{workload.Server{Kind: workload.Sync, Workers: c, Service: serviceOf(scv), Balancer: b}, 10, rho})
 				}
-				if scv > 0 && rho < 0.9 {
-					cells = append(cells, cell{workload.Server{Kind: workload.Async, Workers: 1, Service: serviceOf(scv), Balancer: b}, 10, rho})
+				if scv > 0 {
+					cells = append(cells, cell{workload.Server{Kind: workload.Async, Workers: 1, Service: serviceOf(scv), Balancer: b}, 10, min(rho, 0.85)})
 				}
 			}
 			cells = append(cells, cell{workload.Server{Kind: workload.Queue, Workers: 4, Service: serviceOf(scv)}, 10, rho})
@@ -466,7 +467,7 @@ func TestTheComputedFleetIsNearTheReferee(t *testing.T) {
 		return
 	}
 	printResults(t.Output(), results)
-	bounds{0.04, 0.12}.mustHold(t, "steady", offs(results, judged))
+	bounds{0.04, 0.12, 0.4}.mustHold(t, "steady", offs(results, judged))
 
 	flights := []flight{
 		{workload.Server{Kind: workload.Sync, Workers: 4, Service: serviceOf(1), Balancer: workload.Random}, 10},
@@ -475,5 +476,5 @@ func TestTheComputedFleetIsNearTheReferee(t *testing.T) {
 	}
 	passages := travel(t, flights, func(f flight) truth { return f.replay(3_000_000) })
 	printPassages(t.Output(), passages)
-	bounds{0.06, 0.25}.mustHold(t, "overload", flown(passages))
+	bounds{0.06, 0.25, math.Inf(1)}.mustHold(t, "overload", flown(passages))
 }
