@@ -65,9 +65,11 @@ func productionFlight(length time.Duration) flight {
 func (f flight) load() workload.Demand {
 	turns := []struct{ at, perSecond float64 }{
 		{0, 8}, {20, 8}, {50, 66}, {75, 66}, // below minReplicas, up, then a little below the target
-		{75, 180}, {100, 180}, {100, 45}, {145, 45}, // beyond maxReplicas, and down
-		{145, 80}, {152, 80}, {152, 45}, {160, 45}, // a short peak
-		{175, 90}, {190, 45}, {205, 95}, {220, 50}, // to and fro
+		{75, 180}, {100, 180}, // beyond maxReplicas
+		{100, 109}, {118, 109}, // 9 % below the target, for which one replica less would do
+		{118, 45}, {155, 45}, // down
+		{155, 80}, {162, 80}, {162, 45}, {168, 45}, // a short peak
+		{180, 90}, {193, 45}, {206, 95}, {220, 50}, // to and fro
 		{240, 8}, {265, 8}, {265, 40}, {310, 75}, // all the way down, and up
 	}
 	const every = 310
