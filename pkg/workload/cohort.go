@@ -9,6 +9,7 @@ type cohort struct {
 	taking bool
 	joined float64 // seconds since the fleet began
 	each   Counts  // what each pod has counted since the cohort began
+	tally  tally   // of it, what is not in the buckets yet
 
 	// The state is of one station, in requests.
 	outside float64 // that wait for others (Async) or are being served (Linear)

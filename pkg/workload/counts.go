@@ -2,6 +2,44 @@ package workload
 
 import "math"
 
+// A tally is how many requests of two rows a pod has counted. Their buckets are
+// added up when others come or somebody asks: steps are many, and rows few.
+type tally struct {
+	low, high  *row
+	less, more float64
+}
+
+// put counts requests of two rows.
+func (c *cohort) put(low, high *row, less, more float64) {
+	t := &c.tally
+	if t.low != low || t.high != high {
+		c.addUp()
+		t.low, t.high = low, high
+	}
+	t.less += less
+	t.more += more
+}
+
+// addUp brings the tally into the buckets.
+func (c *cohort) addUp() {
+	if c.tally.low == nil {
+		return
+	}
+	for i := range c.each.Buckets {
+		c.each.Buckets[i] = c.bucket(i)
+	}
+	c.tally = tally{}
+}
+
+// bucket is what a pod has counted in one, with the tally.
+func (c *cohort) bucket(i int) float64 {
+	n, t := c.each.Buckets[i], &c.tally
+	if t.low == nil {
+		return n
+	}
+	return n + (t.less*t.low.buckets[i] + t.more*t.high.buckets[i])
+}
+
 // counts is nothing counted yet.
 func (b *book) counts() Counts { return Counts{Buckets: make([]float64, len(b.bounds)+1)} }
 
@@ -12,6 +50,10 @@ func (p *pod) enter(c *cohort) {
 		was = &p.cohort.each
 	}
 	d := &p.difference
+	c.addUp()
+	if p.cohort != nil {
+		p.cohort.addUp()
+	}
 	move(&d.Arrived, was.Arrived, c.each.Arrived)
 	move(&d.Completed, was.Completed, c.each.Completed)
 	move(&d.Failed, was.Failed, c.each.Failed)
@@ -50,8 +92,8 @@ func (f *fleet) Pod(id int, into *Counts) {
 	}
 	d, c := &p.difference, &p.cohort.each
 	if len(f.book.bounds) > 0 {
-		for i, n := range c.Buckets {
-			buckets = append(buckets, d.Buckets[i]+n)
+		for i, n := range d.Buckets {
+			buckets = append(buckets, n+p.cohort.bucket(i))
 		}
 	}
 	*into = Counts{
@@ -97,10 +139,13 @@ func (f *fleet) Whole() Totals {
 }
 
 // Latency implements Fleet.
-func (f *fleet) Latency(quantile float64) float64 { return f.whole.quantile(quantile) }
+func (f *fleet) Latency(quantile float64) float64 { return quantileOf(quantile, f.earlier, f.lap) }
 
 // Lap implements Fleet.
-func (f *fleet) Lap() { f.lap.reset() }
+func (f *fleet) Lap() {
+	f.earlier.merge(f.lap)
+	f.lap.reset()
+}
 
 // Lapped implements Fleet.
-func (f *fleet) Lapped(quantile float64) float64 { return f.lap.quantile(quantile) }
+func (f *fleet) Lapped(quantile float64) float64 { return quantileOf(quantile, f.lap) }

@@ -56,6 +56,7 @@ type fleet struct {
 	tables    tables
 	loops     float64 // stations of a pod
 	variation float64 // of how many requests a busy server ends, over their mean
+	capacity  float64 // requests per second of a pod
 	perWork   float64 // processor seconds of a worker's second
 	outside   float64 // seconds that a request spends outside of stations, the mean
 	immediate *table  // the latency of Linear
@@ -67,8 +68,8 @@ type fleet struct {
 	taking  []*pod // in the order they joined
 	cohorts []*cohort
 
-	total, reported Totals // without those that are there now
-	whole, lap      *record
+	total, reported Totals  // without those that are there now
+	lap, earlier    *record // the requests since the last Lap, and those before
 	step            mixture
 	quantiles       []float64
 	levels          []level // of quantiles
@@ -90,6 +91,7 @@ func newFleet(server Server, o Options) *fleet {
 		book:      &book{bounds: o.Bounds, timeout: math.Inf(1)},
 		loops:     1,
 		variation: server.Service.SCV,
+		capacity:  server.Capacity(),
 		perWork:   server.CPU.Seconds() / server.Service.Seconds(),
 		pods:      map[int]*pod{},
 		quantiles: o.Quantiles,
@@ -99,8 +101,8 @@ func newFleet(server Server, o Options) *fleet {
 		f.book.timeout = server.Timeout.Seconds()
 	}
 	f.step.limit = f.book.timeout
-	f.whole = newRecord(f.book.timeout, func(r *row) *float64 { return &r.whole })
 	f.lap = newRecord(f.book.timeout, func(r *row) *float64 { return &r.lap })
+	f.earlier = newRecord(f.book.timeout, func(r *row) *float64 { return &r.earlier })
 	for i, p := range levels {
 		f.work[i] = server.Service.Quantile(p)
 	}
@@ -243,7 +245,7 @@ func (f *fleet) leaving(from *cohort) *cohort {
 	}
 	c := *from
 	c.taking, c.pods = false, 0
-	c.each = f.book.counts()
+	c.each, c.tally = f.book.counts(), tally{}
 	c.past, c.crush = from.past.clone(), from.crush.clone()
 	f.cohorts = append(f.cohorts, &c)
 	return &c
@@ -458,7 +460,6 @@ func (f *fleet) fail(c *cohort, ofStation, all, stations float64) {
 	c.each.Failed += ofStation * stations / float64(max(1, c.pods))
 	f.total.Failed += all
 	f.step.late += all
-	f.whole.rest.put(f.book.timeout, all)
 	f.lap.rest.put(f.book.timeout, all)
 }
 
@@ -471,29 +472,19 @@ func (f *fleet) countRows(c *cohort, done, perPod, stations float64) {
 	c.each.Completed += completed * perPod
 	c.each.Failed += (done - completed) * perPod
 	c.each.Seconds += each * (first*a.mean + second*b.mean)
-	first, second = each*first, each*second
-	for i, n := range a.buckets {
-		c.each.Buckets[i] += first*n + second*b.buckets[i]
-	}
+	c.put(a, b, each*first, each*second)
 	f.total.Completed += completed * stations
 	f.total.Failed += (done - completed) * stations
 	f.note(a, done*stations*(1-part))
 	f.note(b, done*stations*part)
 }
 
-// note adds requests of a row to the records.
+// note counts requests of a row.
 func (f *fleet) note(r *row, requests float64) {
 	if requests <= 0 {
 		return
 	}
-	if r.whole == 0 {
-		f.whole.rows = append(f.whole.rows, r)
-	}
-	if r.lap == 0 {
-		f.lap.rows = append(f.lap.rows, r)
-	}
-	r.whole += requests
-	r.lap += requests
+	f.lap.add(r, requests)
 	f.step.add(&r.shape, requests)
 }
 
@@ -510,6 +501,7 @@ func (f *fleet) countOwn(c *cohort, done, perPod, stations float64) {
 	c.each.Completed += completed * perPod
 	c.each.Failed += (shaped - completed) * perPod
 	c.each.Seconds += shaped * perPod * c.own.mean(limit)
+	c.addUp()
 	last := len(c.each.Buckets) - 1
 	for i, bound := range f.book.bounds {
 		c.each.Buckets[i] += shaped * perPod * c.own.within(min(bound, limit))
@@ -518,7 +510,6 @@ func (f *fleet) countOwn(c *cohort, done, perPod, stations float64) {
 	f.total.Completed += completed * stations
 	f.total.Failed += (shaped - completed) * stations
 	outline := outlineOf(&c.own, limit)
-	f.whole.rest.add(&outline, shaped*stations)
 	f.lap.rest.add(&outline, shaped*stations)
 	f.step.add(&c.own, shaped*stations)
 }
@@ -563,12 +554,12 @@ func (f *fleet) utilization(rate float64) float64 {
 	case f.server.Kind == Linear || rate == 0 && len(f.taking) == 0:
 		return 0
 	case len(f.cohorts) == 1 && f.cohorts[0].taking:
-		return rate / (float64(len(f.taking)) * f.server.Capacity() * f.speed(f.cohorts[0]))
+		return rate / (float64(len(f.taking)) * f.capacity * f.speed(f.cohorts[0]))
 	}
 	capacity := 0.0
 	for _, c := range f.cohorts {
 		if c.taking {
-			capacity += float64(c.pods) * f.server.Capacity() * f.speed(c)
+			capacity += float64(c.pods) * f.capacity * f.speed(c)
 		}
 	}
 	return rate / capacity

@@ -2,8 +2,8 @@ package workload
 
 import "math"
 
-// A histogram counts latencies in cells of 1 % width. Counts are real. It serves
-// what no row describes: overload and warm-up.
+// A histogram counts latencies in cells, 64 for each doubling. Counts are real. It
+// serves what no row describes: overload and warm-up.
 type histogram struct {
 	cells       []float64
 	total       float64
@@ -11,10 +11,13 @@ type histogram struct {
 }
 
 const (
-	shortest  = 1e-7 // seconds: what is shorter counts as this
-	cellWidth = 0.01 // in log(x)
-	cellCount = 4600 // up to 300 years, which is what a queue without workers may take
+	shortest  = 0x1p-24 // seconds: what is shorter counts as this
+	cellCount = 58 * 64 // up to 500 years, which is what a queue without workers may take
+	// The bits of a number are its logarithm, linear between powers of two.
+	bitsPerCell = 1 << (52 - 6)
 )
+
+var shortestBits = math.Float64bits(shortest)
 
 func newHistogram() histogram {
 	return histogram{cells: make([]float64, cellCount), first: cellCount - 1}
@@ -24,8 +27,11 @@ func cellOf(x float64) float64 {
 	if x <= shortest {
 		return 0
 	}
-	return min(math.Log(x/shortest)/cellWidth, cellCount-1)
+	return min(float64(math.Float64bits(x)-shortestBits)/bitsPerCell, cellCount-1)
 }
+
+// timeOf is where a cell begins.
+func timeOf(cell int) float64 { return math.Float64frombits(shortestBits + uint64(cell)*bitsPerCell) }
 
 // An outline is where a shape lies in a histogram.
 type outline [levelCount]float64
@@ -83,7 +89,16 @@ func (h *histogram) within(x float64) float64 {
 
 // bounds are times between which all requests are.
 func (h *histogram) bounds() (low, high float64) {
-	return shortest * math.Exp(float64(h.first)*cellWidth), shortest * math.Exp(float64(h.last+1)*cellWidth)
+	return timeOf(h.first), timeOf(h.last + 1)
+}
+
+// merge counts all that another has counted.
+func (h *histogram) merge(o *histogram) {
+	for i := o.first; i <= o.last; i++ {
+		h.cells[i] += o.cells[i]
+	}
+	h.first, h.last = min(h.first, o.first), max(h.last, o.last)
+	h.total += o.total
 }
 
 func (h *histogram) reset() {

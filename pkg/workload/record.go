@@ -2,13 +2,13 @@ package workload
 
 import "math"
 
-// A mixture is requests of several shapes, a histogram of more, and some that
-// timed out.
+// A mixture is requests of several shapes, histograms of more, and some that timed
+// out.
 type mixture struct {
 	parts []part
-	rest  *histogram // may be nil
-	late  float64    // requests that took limit
-	limit float64    // seconds; what takes longer counts as this
+	rests []*histogram
+	late  float64 // requests that took limit
+	limit float64 // seconds; what takes longer counts as this
 	total float64
 }
 
@@ -18,7 +18,7 @@ type part struct {
 	weight float64
 }
 
-func (m *mixture) reset() { m.parts, m.late, m.total = m.parts[:0], 0, 0 }
+func (m *mixture) reset() { m.parts, m.rests, m.late, m.total = m.parts[:0], m.rests[:0], 0, 0 }
 
 func (m *mixture) add(s *shape, weight float64) {
 	if weight > 0 {
@@ -39,9 +39,9 @@ func (m *mixture) quantile(p float64) float64 {
 	if m.late > 0 {
 		low, high = min(low, m.limit), max(high, m.limit)
 	}
-	if m.rest != nil && m.rest.total > 0 {
-		total += m.rest.total
-		first, last := m.rest.bounds()
+	for _, rest := range m.rests {
+		total += rest.total
+		first, last := rest.bounds()
 		low, high = min(low, first), max(high, last)
 	}
 	if !(total > 0) || !(p >= 0 && p <= 1) {
@@ -74,8 +74,8 @@ func (m *mixture) within(x float64) float64 {
 		return math.Inf(1) // all of them
 	}
 	sum := 0.0
-	if m.rest != nil && m.rest.total > 0 {
-		sum = m.rest.within(x)
+	for _, rest := range m.rests {
+		sum += rest.within(x)
 	}
 	for _, part := range m.parts {
 		sum += part.weight * part.shape.within(x)
@@ -94,16 +94,42 @@ type record struct {
 
 func newRecord(limit float64, weight func(*row) *float64) *record {
 	r := &record{weight: weight, rest: newHistogram()}
-	r.mixture.limit, r.mixture.rest = limit, &r.rest
+	r.mixture.limit = limit
 	return r
 }
 
-func (r *record) quantile(p float64) float64 {
-	r.mixture.reset()
-	for _, row := range r.rows {
-		r.mixture.add(&row.shape, *r.weight(row))
+// add counts requests of a row.
+func (r *record) add(of *row, requests float64) {
+	weight := r.weight(of)
+	if *weight == 0 {
+		r.rows = append(r.rows, of)
 	}
-	return r.mixture.quantile(p)
+	*weight += requests
+}
+
+// quantileOf is that of all requests of some records.
+func quantileOf(p float64, records ...*record) float64 {
+	m := &records[0].mixture
+	m.reset()
+	for _, r := range records {
+		for _, row := range r.rows {
+			m.add(&row.shape, *r.weight(row))
+		}
+		if r.rest.total > 0 {
+			m.rests = append(m.rests, &r.rest)
+		}
+	}
+	return m.quantile(p)
+}
+
+// merge counts all requests of another record.
+func (r *record) merge(o *record) {
+	for _, row := range o.rows {
+		r.add(row, *o.weight(row))
+	}
+	if o.rest.total > 0 {
+		r.rest.merge(&o.rest)
+	}
 }
 
 func (r *record) reset() {

@@ -92,7 +92,7 @@ type row struct {
 	mean    float64   // sum of the latencies of what completes, for each request
 	inTime  float64   // share that completes before the timeout
 
-	whole, lap float64 // requests of a record
+	lap, earlier float64 // requests of a record
 }
 
 // A book makes the rows of a fleet.
