@@ -28,10 +28,12 @@ var layers = map[string]int{
 
 	"pkg/workload":         1,
 	"pkg/rule":             1,
+	"pkg/detect":           1, // reads pages with the parser of Prometheus, a leaf package
 	"pkg/manifest":         1,
 	"pkg/internal/promapi": 1,
 	"pkg/internal/promdb":  1,
 	"pkg/internal/pods":    1,
+	"pkg/internal/certs":   1,
 
 	"pkg/workload/exact":    2,
 	"pkg/sim":               2,
