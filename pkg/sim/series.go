@@ -67,6 +67,26 @@ func (x *series) upTo(end int64) int {
 	return n
 }
 
+// after is how many of the n oldest samples are at or before a time. Scrapes are
+// as regular as clocks, so where it should be is where it is, give or take one.
+func (x *series) after(start int64, n int) int {
+	if n == 0 || x.time(0) > start {
+		return 0
+	}
+	oldest, newest := x.time(0), x.time(n-1)
+	if newest <= start {
+		return n
+	}
+	i := int(float64(start-oldest) / float64(newest-oldest) * float64(n-1))
+	for x.time(i) > start {
+		i--
+	}
+	for x.time(i) <= start {
+		i++
+	}
+	return i
+}
+
 // A window is the samples of a series in a time, whose beginning is not part of
 // it, and what extrapolation makes of their times.
 type window struct {
@@ -86,7 +106,7 @@ type window struct {
 // by half of that distance.
 func (x *series) window(start, end int64) (window, bool) {
 	n := x.upTo(end)
-	first := sort.Search(n, func(i int) bool { return x.time(i) > start })
+	first := x.after(start, n)
 	if n-first < 2 {
 		return window{}, false
 	}

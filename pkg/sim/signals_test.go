@@ -452,3 +452,24 @@ func TestResourceMetricsAreOfTheCPU(t *testing.T) {
 		t.Errorf("%+v", usage)
 	}
 }
+
+func TestSamplesAfterATime(t *testing.T) {
+	chance := rand.New(rand.NewPCG(1, 1))
+	for range 2000 {
+		x := newSeries(1+chance.IntN(12), 1)
+		at := chance.Int64N(1000)
+		for range chance.IntN(30) {
+			at += 1 + chance.Int64N(1+chance.Int64N(200))
+			x.push(at)
+		}
+		for start := x.time(0) - 3; start < at+3; start++ {
+			want := 0
+			for want < x.n && x.time(want) <= start {
+				want++
+			}
+			if got := x.after(start, x.n); got != want {
+				t.Fatalf("%d samples at or before %d, want %d", got, start, want)
+			}
+		}
+	}
+}
