@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -18,12 +19,24 @@ import (
 // never stops at a problem.
 type Decoder struct {
 	Reporter
+	// UnknownHint says what to write in place of a field that is none of the known
+	// ones, which are sorted. NewDecoder sets it to the closest of them, or else to
+	// all if they are few.
+	UnknownHint func(field string, known []string) string
+
 	source source
 }
 
 // NewDecoder reads a text, whose name is for problems.
 func NewDecoder(name string, text []byte, problems *Problems) *Decoder {
-	return &Decoder{Reporter: Reporter{Problems: problems}, source: newSource(name, text)}
+	return &Decoder{Reporter: Reporter{Problems: problems}, UnknownHint: unknownHint, source: newSource(name, text)}
+}
+
+func unknownHint(field string, known []string) string {
+	if hint := DidYouMean(field, known); hint != "" || len(known) > 16 {
+		return hint
+	}
+	return "there are " + strings.Join(known, ", ")
 }
 
 // About is the decoder for a part of the text that has a name of its own.
@@ -33,36 +46,48 @@ func (d *Decoder) About(subject string) *Decoder {
 	return &named
 }
 
-// Document returns the one document of the text. It reports a text with none or
-// several.
-func (d *Decoder) Document() (root *yaml.Node, ok bool) {
-	documents := yaml.NewDecoder(strings.NewReader(d.source.text))
-	for {
-		var document yaml.Node
-		err := documents.Decode(&document)
-		switch {
-		case errors.Is(err, io.EOF):
-			if root == nil {
-				d.Report(d.start(), "there is nothing in it", "")
+// Documents are those of the text that hold anything. Where the text is no YAML
+// they end with the problem, which is not reported yet.
+func (d *Decoder) Documents() iter.Seq2[*yaml.Node, *Problem] {
+	return func(yield func(*yaml.Node, *Problem) bool) {
+		documents := yaml.NewDecoder(strings.NewReader(d.source.text))
+		for {
+			var document yaml.Node
+			err := documents.Decode(&document)
+			switch {
+			case errors.Is(err, io.EOF):
+				return
+			case err != nil:
+				yield(nil, d.source.syntax(err))
+				return
 			}
-			return root, root != nil
-		case err != nil:
-			d.syntax(err)
-			return nil, false
-		}
-		content := document.Content[0]
-		switch {
-		case Target(content).Tag == "!!null":
-		case root != nil:
-			d.Report(d.At(content), "a second document: there can be only one", "make a file of its own of it")
-			return root, true
-		default:
-			root = content
+			content := document.Content[0]
+			if Target(content).Tag != "!!null" && !yield(content, nil) {
+				return
+			}
 		}
 	}
 }
 
-func (d *Decoder) start() Position { return Position{File: d.source.name, Line: 1, Column: 1} }
+// Document returns the one document of the text. It reports a text with none or
+// several.
+func (d *Decoder) Document() (root *yaml.Node, ok bool) {
+	for content, wrong := range d.Documents() {
+		switch {
+		case wrong != nil:
+			d.Report(wrong.Position, wrong.Cause, "")
+			return nil, false
+		case root != nil:
+			d.Report(d.At(content), "a second document: there can be only one", "make a file of its own of it")
+			return root, true
+		}
+		root = content
+	}
+	if root == nil {
+		d.Report(d.source.start(), "there is nothing in it", "")
+	}
+	return root, root != nil
+}
 
 // At returns the place of a node.
 func (d *Decoder) At(node *yaml.Node) Position {
@@ -114,16 +139,8 @@ func (d *Decoder) Each(node *yaml.Node, what string, read func(name, value *yaml
 // it is read as that one, so that its value is checked and nothing is missed.
 func (d *Decoder) unknown(object, name, value *yaml.Node, known Fields) {
 	names := slices.Sorted(maps.Keys(known))
-	meant, ok := Closest(name.Value, names)
-	hint := ""
-	switch {
-	case ok:
-		hint = fmt.Sprintf("did you mean %q?", meant)
-	case len(names) <= 16:
-		hint = "there are " + strings.Join(names, ", ")
-	}
-	d.Report(d.At(name), fmt.Sprintf("unknown field %q", name.Value), hint)
-	if ok && Lookup(object, meant) == nil {
+	d.Report(d.At(name), fmt.Sprintf("unknown field %q", name.Value), d.UnknownHint(name.Value, names))
+	if meant, ok := Closest(name.Value, names); ok && Lookup(object, meant) == nil {
 		known[meant](value)
 	}
 }
@@ -162,7 +179,11 @@ func Scalar[T any](d *Decoder, name, want string, tags []string, to *Field[T], p
 		}
 		value, refusal := parse(node.Value)
 		if refusal != nil {
-			d.Report(d.Within(node, refusal.Column), fmt.Sprintf("field %q: %s", name, refusal.Cause), refusal.Hint)
+			at, shown := d.Within(node, 1, refusal.Column)
+			if !shown {
+				at = to.At
+			}
+			d.Report(at, fmt.Sprintf("field %q: %s", name, refusal.Cause), refusal.Hint)
 			return
 		}
 		to.Value, to.Valid = value, true
@@ -170,14 +191,22 @@ func Scalar[T any](d *Decoder, name, want string, tags []string, to *Field[T], p
 }
 
 var (
-	textTags   = []string{"!!str"}
-	numberTags = []string{"!!float", "!!int"}
-	wholeTags  = []string{"!!int"}
+	textTags    = []string{"!!str"}
+	booleanTags = []string{"!!bool"}
+	numberTags  = []string{"!!float", "!!int"}
+	wholeTags   = []string{"!!int"}
 )
 
 // Text reads a field that is text.
 func (d *Decoder) Text(name string, to *Field[string]) func(*yaml.Node) {
 	return Scalar(d, name, "text", textTags, to, func(text string) (string, *Refusal) { return text, nil })
+}
+
+// Boolean reads a field that is true or false.
+func (d *Decoder) Boolean(name string, to *Field[bool]) func(*yaml.Node) {
+	return Scalar(d, name, "true or false", booleanTags, to, func(text string) (bool, *Refusal) {
+		return strings.EqualFold(text, "true"), nil
+	})
 }
 
 // Number reads a field that is a finite decimal number.

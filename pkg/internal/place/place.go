@@ -33,6 +33,15 @@ func (p Position) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
+// Compare orders positions by file, line and column.
+func (p Position) Compare(other Position) int {
+	return cmp.Or(
+		cmp.Compare(p.File, other.File),
+		cmp.Compare(p.Line, other.Line),
+		cmp.Compare(p.Column, other.Column),
+	)
+}
+
 // A Problem is one mistake in a text.
 type Problem struct {
 	Position
@@ -66,9 +75,12 @@ func (p Problem) Error() string {
 type Problems []Problem
 
 // Error returns one line for each problem.
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
+func (ps Problems) Error() string { return Lines(ps) }
+
+// Lines prints problems of any type, one in each line.
+func Lines[P error](problems []P) string {
+	lines := make([]string, len(problems))
+	for i, p := range problems {
 		lines[i] = p.Error()
 	}
 	return strings.Join(lines, "\n")
@@ -79,13 +91,7 @@ func (ps Problems) Err() error {
 	if len(ps) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(ps, func(a, b Problem) int {
-		return cmp.Or(
-			cmp.Compare(a.File, b.File),
-			cmp.Compare(a.Line, b.Line),
-			cmp.Compare(a.Column, b.Column),
-		)
-	})
+	slices.SortStableFunc(ps, func(a, b Problem) int { return a.Position.Compare(b.Position) })
 	return ps
 }
 

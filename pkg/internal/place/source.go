@@ -24,6 +24,8 @@ func newSource(name string, text []byte) source {
 	return source{name: name, text: string(text), lines: lineBreak.Split(string(text), -1)}
 }
 
+func (s source) start() Position { return Position{File: s.name, Line: 1, Column: 1} }
+
 // line returns the text of a line from a column on; "" where there is none.
 func (s source) line(line, column int) string {
 	if line < 1 || line > len(s.lines) || column < 1 {
@@ -33,23 +35,52 @@ func (s source) line(line, column int) string {
 	return string(runes[min(column-1, len(runes)):])
 }
 
-// Within returns the place of a column, from 1, of a scalar's one-line value. It
-// trusts nothing but the text itself: unless the file shows the value there as
-// it is, the place is that of the scalar. So it is for column 0.
-func (d *Decoder) Within(node *yaml.Node, column int) Position {
-	node = Target(node)
-	at := d.At(node)
-	written, ok := writtenBefore(d.source.line(node.Line, node.Column), node.Value, column)
-	if ok && node.Kind == yaml.ScalarNode && node.Anchor == "" {
-		at.Column += written
+// Within returns the place of a line and a column, both from 1, of a scalar's
+// value. It trusts nothing but the text itself: unless the file shows the value
+// there as it is, ok is false.
+func (d *Decoder) Within(node *yaml.Node, line, column int) (at Position, ok bool) {
+	node, at = Target(node), Position{File: d.source.name}
+	switch node.Style {
+	case yaml.LiteralStyle:
+		at.Line = node.Line + line
+		written, value := d.source.line(at.Line, 1), valueLine(node.Value, line)
+		indent := strings.TrimSuffix(written, value)
+		at.Column = len(indent) + column
+		shown := strings.HasSuffix(written, value) && strings.Trim(indent, " ") == ""
+		return at, shown && column >= 1 && column <= utf8.RuneCountInString(value)+1
+	case 0, yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
+		start := node.Column + d.source.anchor(node)
+		written, ok := writtenBefore(d.source.line(node.Line, start), node.Value, column)
+		at.Line, at.Column = node.Line, start+written
+		return at, ok && line == 1
 	}
-	return at
+	return at, false
 }
 
-// writtenBefore returns how many characters a scalar takes in the file before a
-// column of its value, the opening quote included. It undoes doubled single
-// quotes, and backslashes before quotes and backslashes; any other escape makes
-// it give up. The column after the last is one too: something is missing there.
+// anchor returns how many characters an anchor takes before the value itself.
+func (s source) anchor(node *yaml.Node) int {
+	written := s.line(node.Line, node.Column)
+	after, found := strings.CutPrefix(written, "&"+node.Anchor+" ")
+	if node.Anchor == "" || !found {
+		return 0
+	}
+	return utf8.RuneCountInString(written) - utf8.RuneCountInString(strings.TrimLeft(after, " "))
+}
+
+// valueLine returns one line of a value.
+func valueLine(value string, line int) string {
+	lines := strings.Split(value, "\n")
+	if line < 1 || line > len(lines) {
+		return ""
+	}
+	return lines[line-1]
+}
+
+// writtenBefore returns how many characters a one-line scalar takes in the file
+// before a column of its value, the opening quote included. It undoes doubled
+// single quotes, and backslashes before quotes and backslashes; any other escape
+// makes it give up. The column after the last is one too: something is missing
+// there.
 func writtenBefore(written, value string, column int) (characters int, ok bool) {
 	var quote rune
 	in := []rune(written)
@@ -96,9 +127,9 @@ var ofParser = []string{
 	"did not find expected <",
 }
 
-// syntax reports a syntax error of the YAML library.
-func (d *Decoder) syntax(err error) {
-	at, cause := d.start(), err.Error()
+// syntax is the problem of a text that the YAML library refuses.
+func (s source) syntax(err error) *Problem {
+	at, cause := s.start(), err.Error()
 	if parts := yamlMessage.FindStringSubmatch(cause); parts != nil {
 		cause = parts[2]
 		if n, err := strconv.Atoi(parts[1]); err == nil {
@@ -110,16 +141,16 @@ func (d *Decoder) syntax(err error) {
 	}
 	if anchor, found := strings.CutPrefix(cause, "unknown anchor '"); found {
 		anchor, _, _ = strings.Cut(anchor, "'")
-		at = d.find("*"+anchor, at)
+		at = s.find("*"+anchor, at)
 	}
-	d.Report(at, "invalid YAML: "+cause, "")
+	return &Problem{Position: at, Cause: "invalid YAML: " + cause}
 }
 
 // find returns where a text first stands; otherwise if it does not.
-func (d *Decoder) find(text string, otherwise Position) Position {
-	for i, line := range d.source.lines {
+func (s source) find(text string, otherwise Position) Position {
+	for i, line := range s.lines {
 		if before, _, found := strings.Cut(line, text); found {
-			return Position{File: d.source.name, Line: i + 1, Column: utf8.RuneCountInString(before) + 1}
+			return Position{File: s.name, Line: i + 1, Column: utf8.RuneCountInString(before) + 1}
 		}
 	}
 	return otherwise
