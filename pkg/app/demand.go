@@ -28,7 +28,10 @@ func playDemand(d scenario.Demand, seed uint64) (playedDemand, error) {
 		return traceDemand(d)
 	case d.Shape != "":
 		shaped, err := workload.ParseShape(d.Shape, seed)
-		return playedDemand{Demand: scaled(shaped, d.Scale), begin: shapesBegin}, err
+		if err != nil {
+			return playedDemand{}, fmt.Errorf("demand %q: %w", d.Shape, err)
+		}
+		return playedDemand{Demand: scaled(shaped, d.Scale), begin: shapesBegin}, nil
 	default:
 		values := workload.Demand{Every: d.Interval, Rates: d.Values}
 		return playedDemand{Demand: scaled(values, d.Scale), begin: shapesBegin}, nil

@@ -81,6 +81,7 @@ func (t *tunnelFlags) flights(env Env, manifests []string) ([]*flight, error) {
 		t.readRules(env, base),
 		t.readObjective(base),
 		t.readPrice(base),
+		t.readDemand(base),
 	)
 	if err != nil {
 		return nil, inputError(err)
@@ -90,7 +91,7 @@ func (t *tunnelFlags) flights(env Env, manifests []string) ([]*flight, error) {
 	for i := range autoscalers {
 		f := *base
 		f.name, f.autoscaler = names[i], &autoscalers[i]
-		if err := t.readDemand(&f); err != nil {
+		if err := t.readRecorded(&f); err != nil {
 			return nil, inputError(err)
 		}
 		if err := f.check(); err != nil {
@@ -261,19 +262,9 @@ func (t *tunnelFlags) readPrice(f *flight) error {
 	return nil
 }
 
-// readDemand reads the demand, or the recorded metrics that take its place.
+// readDemand reads the demand, unless recorded metrics take its place.
 func (t *tunnelFlags) readDemand(f *flight) error {
-	if t.openLoop {
-		play, err := playRecorded(t.demand, f.autoscaler)
-		if err != nil {
-			return err
-		}
-		length := play.length
-		if t.length > 0 {
-			length = min(length, t.length)
-		}
-		f.recorded, f.begin = play, play.begin
-		f.demand = workload.Demand{Every: length, Rates: []float64{0}}
+	if t.openLoop || t.demand.Trace == "" && t.demand.Shape == "" {
 		return nil
 	}
 	demand, err := playDemand(t.demand, t.seed)
@@ -282,6 +273,24 @@ func (t *tunnelFlags) readDemand(f *flight) error {
 	}
 	demand = demand.cut(t.length)
 	f.demand, f.begin, f.notes = demand.Demand, demand.begin, demand.assumptions()
+	return nil
+}
+
+// readRecorded reads the metrics of one HPA.
+func (t *tunnelFlags) readRecorded(f *flight) error {
+	if !t.openLoop {
+		return nil
+	}
+	play, err := playRecorded(t.demand, f.autoscaler)
+	if err != nil {
+		return err
+	}
+	length := play.length
+	if t.length > 0 {
+		length = min(length, t.length)
+	}
+	f.recorded, f.begin = play, play.begin
+	f.demand = workload.Demand{Every: length, Rates: []float64{0}}
 	return nil
 }
 
