@@ -17,12 +17,16 @@ type loops struct {
 	delay    *law
 	count    int // per pod
 	balancer Balancer
-	alone    *fifo // the same work, first come first served
+	alone    *fifo     // the same work, first come first served
+	works    []float64 // of the sizes
 }
 
 func newLoops(s Server, fft *fourier.FFT) *loops {
 	l := &loops{law: newLaw(s.Service), fft: fft, count: s.Workers, balancer: s.Balancer}
 	l.alone = newFIFO(l.law, fft, 1, 1)
+	for _, s := range sizes {
+		l.works = append(l.works, l.Quantile(s.middle))
+	}
 	if s.Delay.Mean > 0 {
 		l.delay = newLaw(s.Delay)
 	}
@@ -73,9 +77,8 @@ func (l *loops) latency(pods int, utilization float64) *lattice {
 	}
 	step := l.step(room)
 	mass := make([]float64, latticePoints)
-	for i := range works {
-		work := l.Quantile((float64(i) + 0.5) / works)
-		l.spread(mass, step, work, rho, spread.at(work))
+	for i, s := range sizes {
+		l.spread(mass, step, s.weight, l.works[i], rho, spread.at(l.works[i]))
 	}
 	sum := l.fft.Coefficients(nil, mass)
 	offset := 0.0
@@ -91,20 +94,35 @@ func (l *loops) latency(pods int, utilization float64) *lattice {
 	return latticeOf(l.fft, sum, step, offset)
 }
 
-// works is how many sizes of work stand for all.
-const works = 96
+// A stratum is a part of a distribution, for which its middle stands.
+type stratum struct{ middle, weight float64 }
 
-// chances is how many quantiles stand for what others add to a latency.
-const chances = 32
+// strataOf divides what is between levels into parts.
+func strataOf(parts int) []stratum {
+	var s []stratum
+	for i, p := range levels {
+		width := 1 - p
+		if i+1 < levelCount {
+			width = levels[i+1] - p
+		}
+		for part := range parts {
+			s = append(s, stratum{p + width*(float64(part)+0.5)/float64(parts), width / float64(parts)})
+		}
+	}
+	return s
+}
+
+// sizes of work stand for all, chances for what others add to a latency.
+var sizes, chances = strataOf(2), strataOf(1)
 
 // gammas are quantiles of gamma distributions with mean 1, by their shape: they
 // take long to compute, and the shapes of loops are few.
-var gammas = sync.OnceValue(func() *[gammaShapes][chances]float64 {
-	var q [gammaShapes][chances]float64
+var gammas = sync.OnceValue(func() *[gammaShapes][levelCount]float64 {
+	var q [gammaShapes][levelCount]float64
 	for i := range q {
 		shape := math.Exp(gammaFirst + float64(i)*gammaWidth)
-		for j := range q[i] {
-			q[i][j] = distuv.Gamma{Alpha: shape, Beta: shape}.Quantile((float64(j) + 0.5) / chances)
+		for j, s := range chances {
+			q[i][j] = distuv.Gamma{Alpha: shape, Beta: shape}.Quantile(s.middle)
 		}
 	}
 	return &q
@@ -117,8 +135,9 @@ const (
 )
 
 // spread puts the latencies of one size of work on a lattice.
-func (l *loops) spread(mass []float64, step, work, rho, variance float64) {
+func (l *loops) spread(mass []float64, step, share, work, rho, variance float64) {
 	add := func(x, weight float64) {
+		weight *= share
 		at := min(x/step, float64(len(mass)-2))
 		i := int(at)
 		mass[i+1] += weight * (at - float64(i))
@@ -133,8 +152,8 @@ func (l *loops) spread(mass []float64, step, work, rho, variance float64) {
 	shape = max(0, min(gammaShapes-1.001, shape))
 	low, part := int(shape), shape-math.Floor(shape)
 	q := gammas()
-	for i := range chances {
-		add(work+mean*(q[low][i]+part*(q[low+1][i]-q[low][i])), 1.0/chances)
+	for i, s := range chances {
+		add(work+mean*(q[low][i]+part*(q[low+1][i]-q[low][i])), s.weight)
 	}
 }
 

@@ -22,10 +22,10 @@ import (
 //
 // # Limitations
 //
-// Tasks that a Queue's workers fetch ahead show in the counts, but the time they
-// lose behind a slow task while another pod idles is left out. A Limit drops
-// requests; the latency of those it lets in is that without the limit, up to the
-// most that can be inside.
+// What tasks lose that a Queue's workers fetch ahead, and what balancers save at
+// several workers, are fits (see holding, workers and loops). A Limit drops requests;
+// the latency of those it lets in is that without the limit, up to the most that can
+// be inside.
 func NewFleet(server Server, o Options) (Fleet, error) {
 	if err := errors.Join(server.Validate(), o.validate()); err != nil {
 		return nil, err
@@ -103,9 +103,7 @@ func newFleet(server Server, o Options) *fleet {
 	f.step.limit = f.book.timeout
 	f.lap = newRecord(f.book.timeout, func(r *row) *float64 { return &r.lap })
 	f.earlier = newRecord(f.book.timeout, func(r *row) *float64 { return &r.earlier })
-	for i, p := range levels {
-		f.work[i] = server.Service.Quantile(p)
-	}
+	f.work = server.Service.shape()
 	for _, q := range o.Quantiles {
 		f.levels = append(f.levels, levelOf(q))
 	}

@@ -349,6 +349,31 @@ func TestAQueueTakesTasksBack(t *testing.T) {
 	near(t, "a queue keeps what nobody takes", f.Whole().Ready, after.Ready+10, 1e-9)
 }
 
+// TestWhatWorkersFetchAheadWaits: tasks that pods hold wait longer than in one queue,
+// but not longer than if pods held all; and constant ones, dealt in turn, lose
+// nothing.
+func TestWhatWorkersFetchAheadWaits(t *testing.T) {
+	for _, scv := range []float64{0, 0.25, 1, 4} {
+		server := Server{Kind: Queue, Workers: 2, Service: Time{100 * time.Millisecond, scv}}
+		dealt := server
+		dealt.Kind, dealt.Balancer = Sync, RoundRobin
+		for _, load := range []float64{0.6, 0.9} {
+			rate := load * 5 * server.WithDefaults().Capacity()
+			before := settled(t, server, 5, rate).Latency[1]
+			most := settled(t, dealt, 5, rate).Latency[1]
+			for _, ahead := range []int{1, 3, 9} {
+				server.Prefetch = ahead
+				p95 := settled(t, server, 5, rate).Latency[1]
+				if p95 < before || p95 > most*1.005 {
+					t.Errorf("SCV %v at %v, %d ahead: p95 is %v, want between %v and %v", scv, load, ahead, p95, before, most)
+				}
+				before = p95
+			}
+			server.Prefetch = 0
+		}
+	}
+}
+
 func TestNothingEndsWithoutPods(t *testing.T) {
 	for name, server := range servers() {
 		f := mustFleet(t, server, options)

@@ -5,10 +5,7 @@ import "math"
 // newImmediate is the latency of a Linear server, which does not depend on load:
 // a table in which all places are the same.
 func (f *fleet) newImmediate() *table {
-	r := &row{}
-	for i, p := range levels {
-		r.shape[i] = f.server.Service.Quantile(p)
-	}
+	r := &row{shape: f.server.Service.shape()}
 	r.count(f.book, f.server.Service.Within)
 	r.mean = f.server.Service.Seconds()
 	if !math.IsInf(f.book.timeout, 1) {

@@ -76,6 +76,33 @@ func TestPollaczekAndKhinchine(t *testing.T) {
 	}
 }
 
+// TestOneSharedProcessorIsMG1PS: the mean does not depend on how work varies, and
+// the variance of exponential work is that of Coffman, Muntz and Trotter 1970.
+func TestOneSharedProcessorIsMG1PS(t *testing.T) {
+	for _, scv := range []float64{0, 0.25, 1, 4} {
+		l := newLoops(Server{Workers: 1, Service: Time{time.Second, scv}, Balancer: Random}, fourier.NewFFT(latticePoints))
+		for _, rho := range []float64{0.3, 0.5, 0.8, 0.9} {
+			near(t, fmt.Sprintf("number of scv %v at %v", scv, rho), l.number(1, rho), rho/(1-rho), 1e-9)
+			mean, variance := moments(l.latency(1, rho))
+			near(t, fmt.Sprintf("mean of scv %v at %v", scv, rho), mean, 1/(1-rho), 0.02)
+			if scv == 1 {
+				near(t, fmt.Sprintf("variance at %v", rho), variance, (2+rho)/(2-rho)/((1-rho)*(1-rho)), 0.05)
+			}
+		}
+	}
+}
+
+func moments(l *lattice) (mean, variance float64) {
+	square, before := 0.0, 0.0
+	for i, upTo := range l.upTo {
+		x := l.offset + float64(i)*l.step
+		mean += (upTo - before) * x
+		square += (upTo - before) * x * x
+		before = upTo
+	}
+	return mean, square - mean*mean
+}
+
 func near(t *testing.T, what string, got, want, relative float64) {
 	t.Helper()
 	if !(math.Abs(got-want) <= relative*math.Abs(want)) {

@@ -9,10 +9,16 @@ type broker struct {
 	fft    *fourier.FFT
 	count  int // workers per pod
 	queues map[int]*fifo
+	held   *holding // nil where pods only hold what they work on
 }
 
 func newBroker(s Server, fft *fourier.FFT) *broker {
-	return &broker{law: newLaw(s.Service), fft: fft, count: s.Workers, queues: map[int]*fifo{}}
+	b := &broker{law: newLaw(s.Service), fft: fft, count: s.Workers, queues: map[int]*fifo{}}
+	if s.Prefetch > 0 {
+		s.Balancer = RoundRobin
+		b.held = newHolding(s, newWorkers(s, fft))
+	}
+	return b
 }
 
 func (b *broker) servers(pods int) int { return pods * b.count }
@@ -31,9 +37,17 @@ func (b *broker) queue(pods int) *fifo {
 
 func (b *broker) number(pods int, utilization float64) float64 {
 	busy := utilization * float64(b.servers(pods))
-	return busy + busy/b.seconds*erlangC(b.servers(pods), utilization)*b.queue(pods).wait(utilization)
+	waiting := erlangC(b.servers(pods), utilization) * b.queue(pods).wait(utilization)
+	if b.held != nil {
+		waiting += b.held.loss(waiting, b.held.dealt.waiting(pods, utilization)-waiting)
+	}
+	return busy + busy/b.seconds*waiting
 }
 
 func (b *broker) latency(pods int, utilization float64) *lattice {
-	return b.queue(pods).latency(erlangC(b.servers(pods), utilization), utilization)
+	pooled := b.queue(pods).latency(erlangC(b.servers(pods), utilization), utilization)
+	if b.held == nil {
+		return pooled
+	}
+	return b.held.add(pooled, pods, utilization)
 }

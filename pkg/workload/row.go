@@ -31,6 +31,14 @@ var normals = func() (z [levelCount]float64) {
 // A shape is a distribution of latency by its quantiles at the levels.
 type shape [levelCount]float64
 
+// shape is that of a time.
+func (t Time) shape() (s shape) {
+	for i, p := range levels {
+		s[i] = t.Quantile(p)
+	}
+	return s
+}
+
 // A level is a place between two levels.
 type level struct {
 	index int

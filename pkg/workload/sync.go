@@ -97,8 +97,13 @@ func calmed(utilization, arrivals, service float64) float64 {
 
 func (w *workers) number(pods int, utilization float64) float64 {
 	busy := utilization * float64(w.count)
+	return busy + busy/w.seconds*w.waiting(pods, utilization)
+}
+
+// waiting is the mean time that requests wait.
+func (w *workers) waiting(pods int, utilization float64) float64 {
 	share, ratio := w.delayed(pods, utilization)
-	return busy + busy/w.seconds*share*w.queue(pods).wait(ratio)
+	return share * w.queue(pods).wait(ratio)
 }
 
 func (w *workers) latency(pods int, utilization float64) *lattice {
