@@ -88,8 +88,9 @@ conformance-quick: ## The same over a hundred thousand syncs
 	$(MANIFESTS) .
 
 .PHONY: test-long
-test-long: test fuzz mutants conformance ## Everything, and what takes longer: fuzzing, a million reads under faults, mutants
+test-long: test fuzz mutants conformance ## Everything, and what takes longer: fuzzing, a million reads under faults, mutants, a real HPA for 20 minutes
 	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
+	cd test/e2e && PITOT_TEST_FIDELITY=20m go test -count=1 -v -timeout 40m -run TestFidelity .
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (default 1m)
