@@ -1,0 +1,63 @@
+package certs
+
+import (
+	"sync"
+
+	"k8s.io/component-base/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+)
+
+// The metrics of the certificates, on the server's /metrics. "kind" is ca or leaf.
+var (
+	expiry = metrics.NewGaugeVec(&metrics.GaugeOpts{
+		Namespace: "pitot", Subsystem: "certificate", Name: "expiry_timestamp_seconds",
+		Help:           "When the certificate that is served, or the authority that signs it, ends, in Unix time.",
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"kind"})
+	rotations = metrics.NewCounterVec(&metrics.CounterOpts{
+		Namespace: "pitot", Subsystem: "certificate", Name: "rotations_total",
+		Help:           "Certificates that this replica has signed.",
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"kind"})
+	failures = metrics.NewCounter(&metrics.CounterOpts{
+		Namespace: "pitot", Subsystem: "certificate", Name: "errors_total",
+		Help:           "Calls for certificates that the cluster refused or did not answer.",
+		StabilityLevel: metrics.ALPHA,
+	})
+	repairs = metrics.NewCounterVec(&metrics.CounterOpts{
+		Namespace: "pitot", Subsystem: "certificate", Name: "ca_bundle_repairs_total",
+		Help:           "Times that this replica found the caBundle of an APIService changed by somebody else and restored it.",
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"apiservice"})
+	inSync = metrics.NewGaugeVec(&metrics.GaugeOpts{
+		Namespace: "pitot", Subsystem: "certificate", Name: "ca_bundle_in_sync",
+		Help:           "Whether the caBundle of an APIService of this server holds every valid authority (1) or not (0).",
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"apiservice"})
+)
+
+var registerMetrics = sync.OnceFunc(func() {
+	legacyregistry.MustRegister(expiry, rotations, failures, repairs, inSync)
+})
+
+// observe publishes a report, and the calls that failed.
+func (r Report) observe(failed int) {
+	failures.Add(float64(failed))
+	if r.Leaf != nil {
+		expiry.WithLabelValues("leaf").Set(float64(r.Leaf.Ends.Unix()))
+	}
+	for _, a := range r.Authorities {
+		if a.State == "signing" {
+			expiry.WithLabelValues("ca").Set(float64(a.Ends.Unix()))
+		}
+	}
+	inSync.Reset()
+	for _, s := range r.APIServices {
+		switch s.State {
+		case "in sync":
+			inSync.WithLabelValues(s.Name).Set(1)
+		case "out of sync", "unknown":
+			inSync.WithLabelValues(s.Name).Set(0)
+		}
+	}
+}
