@@ -17,13 +17,13 @@ type loops struct {
 	delay    *law
 	count    int // per pod
 	balancer Balancer
-	alone    *fifo     // the same work, first come first served
+	line     *fifo     // the same work, first come first served
 	works    []float64 // of the sizes
 }
 
 func newLoops(s Server, fft *fourier.FFT) *loops {
 	l := &loops{law: newLaw(s.Service), fft: fft, count: s.Workers, balancer: s.Balancer}
-	l.alone = newFIFO(l.law, fft, 1, 1)
+	l.line = newFIFO(l.law, fft, 1, 1)
 	for _, s := range sizes {
 		l.works = append(l.works, l.Quantile(s.middle))
 	}
@@ -58,6 +58,10 @@ func (l *loops) crowding(pods int, utilization float64) float64 {
 	wait = min(wait, alone)
 	wait += (alone - wait) * 0.8 * (1 - 1/float64(l.count))
 	return wait / (1 + wait)
+}
+
+func (l *loops) alone(pods int, utilization float64) (float64, bool) {
+	return l.crowding(pods, utilization), true
 }
 
 func (l *loops) number(pods int, utilization float64) float64 {
@@ -164,7 +168,7 @@ type sharing struct {
 }
 
 func (l *loops) sharing(rho float64) sharing {
-	wait := l.alone.waiting(rho, rho, l.reach+14*l.alone.wait(rho))
+	wait := l.line.waiting(rho, rho, l.reach+14*l.line.wait(rho))
 	s := sharing{step: wait.step, variance: make([]float64, len(wait.upTo))}
 	once, twice := 0.0, 0.0
 	for i := range s.variance {

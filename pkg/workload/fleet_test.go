@@ -351,7 +351,7 @@ func TestAQueueTakesTasksBack(t *testing.T) {
 
 // TestWhatWorkersFetchAheadWaits: tasks that pods hold wait longer than in one queue,
 // but not longer than if pods held all; and constant ones, dealt in turn, lose
-// nothing.
+// nothing. More ahead is never quicker.
 func TestWhatWorkersFetchAheadWaits(t *testing.T) {
 	for _, scv := range []float64{0, 0.25, 1, 4} {
 		server := Server{Kind: Queue, Workers: 2, Service: Time{100 * time.Millisecond, scv}}
@@ -370,6 +370,9 @@ func TestWhatWorkersFetchAheadWaits(t *testing.T) {
 				before = p95
 			}
 			server.Prefetch = 0
+			if pooled := settled(t, server, 5, rate).Latency[1]; scv > 0 && load > 0.8 && before < 1.2*pooled {
+				t.Errorf("SCV %v at %v: p95 of %v ahead is %v, hardly more than %v of one queue", scv, load, 9, before, pooled)
+			}
 		}
 	}
 }

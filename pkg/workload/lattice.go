@@ -96,7 +96,7 @@ type curve struct {
 	values         []float64
 }
 
-const curvePoints = 2048
+const curvePoints = 1024
 
 // curveOf tabulates within between two times above 0.
 func curveOf(low, high float64, within func(float64) float64) *curve {

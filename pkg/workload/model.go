@@ -18,6 +18,9 @@ type model interface {
 	number(pods int, utilization float64) float64
 	// latency is the time a request takes at its station and, of Async, outside.
 	latency(pods int, utilization float64) *lattice
+	// alone is the utilization at which one pod has the same latency as so many at
+	// another; false where there is none.
+	alone(pods int, utilization float64) (float64, bool)
 	// arrivals is the squared coefficient of variation of the times between the
 	// arrivals at a station.
 	arrivals(pods int) float64

@@ -36,21 +36,27 @@ func (h *holding) loss(pooled, more float64) float64 {
 
 // add moves a pooled latency by what is lost at each quantile.
 func (h *holding) add(pooled *lattice, pods int, utilization float64) *lattice {
-	dealt := h.dealt.latency(pods, utilization)
+	lost := h.lost(pooled, h.dealt.latency(pods, utilization))
 	sum := &lattice{step: pooled.step, offset: pooled.offset, upTo: make([]float64, len(pooled.upTo))}
-	filled, before := 0, 0.0
+	filled, at, share := 0, 0.0, 0.0
 	for i, p := range pooled.upTo {
-		x := float64(i) * pooled.step
-		waiting := max(0, x+pooled.offset-h.service.at(levelOf(p)))
-		moved := max(before, x+h.loss(waiting, dealt.quantile(p)-pooled.quantile(p)))
+		moved := max(at, float64(i)*pooled.step+lost.at(levelOf(p)))
 		for ; filled < len(sum.upTo) && float64(filled)*sum.step < moved; filled++ {
-			part := (float64(filled)*sum.step - before) / (moved - before)
-			sum.upTo[filled] = pooled.upTo[max(0, i-1)] + part*(p-pooled.upTo[max(0, i-1)])
+			sum.upTo[filled] = share + (float64(filled)*sum.step-at)/(moved-at)*(p-share)
 		}
-		before = moved
+		at, share = moved, p
 	}
 	for ; filled < len(sum.upTo); filled++ {
 		sum.upTo[filled] = 1
 	}
 	return sum
+}
+
+// lost is the loss at the levels.
+func (h *holding) lost(pooled, dealt *lattice) (lost shape) {
+	for i, p := range levels {
+		latency := pooled.quantile(p)
+		lost[i] = h.loss(max(0, latency-h.service[i]), dealt.quantile(p)-latency)
+	}
+	return lost
 }

@@ -23,6 +23,8 @@ func newBroker(s Server, fft *fourier.FFT) *broker {
 
 func (b *broker) servers(pods int) int { return pods * b.count }
 
+func (b *broker) alone(int, float64) (float64, bool) { return 0, false }
+
 func (b *broker) arrivals(int) float64 { return 1 }
 
 func (b *broker) queue(pods int) *fifo {

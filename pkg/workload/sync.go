@@ -22,6 +22,8 @@ func newWorkers(s Server, fft *fourier.FFT) *workers {
 
 func (w *workers) servers(int) int { return w.count }
 
+func (w *workers) alone(int, float64) (float64, bool) { return 0, false }
+
 func (w *workers) arrivals(pods int) float64 {
 	if w.balancer == RoundRobin {
 		return 1 / float64(pods)

@@ -140,7 +140,11 @@ func (t *table) row(i int) *row {
 
 func (t *table) newRow(i int) *row {
 	low, high := anchors(t.pods)
+	utilization, found := t.model.alone(t.pods, t.utilization[i*rowEvery])
 	switch {
+	case found && t.pods > 1:
+		one := t.all.of(1)
+		return between(one.rowsAt(one.at(one.steady(utilization), 0)))
 	case high > low:
 		part := (1/float64(low) - 1/float64(t.pods)) / (1/float64(low) - 1/float64(high))
 		return between(t.all.of(low).row(i), t.all.of(high).row(i), part)
