@@ -78,9 +78,6 @@ func Examine(pods []Pod, objective Objective) Report {
 			r.Notes = append(r.Notes, note)
 		}
 	}
-	if len(found) == 0 {
-		r.add(renamed(pods))
-	}
 	r.add(emptyPages(pods))
 	r.add(noTraffic(found, pods))
 	r.add(staleGauges(pods))
@@ -88,12 +85,18 @@ func Examine(pods []Pod, objective Objective) Report {
 	for _, one := range found {
 		r.add(probes(one, pods))
 		r.add(buckets(one, pods, objective)...)
-		r.add(missing(one, pods))
+		r.add(missing(one, pods), pathless(one, pods))
+	}
+	if len(found) == 0 {
+		r.add(renamed(pods))
 	}
 	r.add(clashes(pods))
 	r.add(duplicates(pods))
 	r.add(untotalled(found, pods))
 	r.add(targetLabels(found, pods))
+	if len(r.Presets) == 0 && len(r.Findings) == 0 {
+		r.add(unknown(pods))
+	}
 	return r
 }
 

@@ -115,11 +115,11 @@ var libraries = []library{
 			{{metric: "gunicorn_request_duration_seconds"}},
 			{{metric: "gunicorn_request_duration"}},
 		},
-		requests: []string{"gunicorn_requests_total"},
+		requests: []string{"gunicorn_requests_total", "gunicorn_request_duration"},
 		latency:  []latency{{"gunicorn_request_duration_seconds", 1}},
 		coarse:   "histogram_options in the mapping of statsd_exporter, with a bound at the target.",
 		lacking: &lack{
-			code: "no-mapping", metric: "gunicorn_request_duration", what: "statsd_exporter runs without a mapping.",
+			code: "no-mapping", what: "statsd_exporter runs without a mapping.",
 			why:  "Durations become a summary, whose quantiles cannot be put together over pods, and no preset knows the names.",
 			cure: "Give statsd_exporter the mapping of docs/presets.md.",
 		},
@@ -186,7 +186,7 @@ var libraries = []library{
 			{{metric: "celery_task_received_total"}},
 		},
 		lacking: &lack{
-			code: "missing-series", metric: "celery_task_received_total", without: "celery_queue_length", what: "There is no celery_queue_length.",
+			code: "missing-series", what: "There is no celery_queue_length.",
 			why:  "A queue is unknown until a worker was seen on it: the series is missing exactly at zero workers.",
 			cure: "Start celery-exporter with --queues=celery,…",
 		},
@@ -202,10 +202,10 @@ var libraries = []library{
 	},
 	{
 		name: "redis_exporter", stack: "Redis",
-		marks: [][]mark{{{metric: "redis_up"}}},
+		marks: [][]mark{{{metric: "redis_up"}, {metric: "redis_key_size", labels: []string{"db", "key"}}}, {{metric: "redis_up"}}},
 		lacking: &lack{
-			code: "missing-series", metric: "redis_up", without: "redis_key_size", what: "There is no redis_key_size: no queue is watched.",
-			why:  "The length of a queue is the size of a key, which redis_exporter reads only if told to.",
+			code: "missing-series", what: "No queue is watched in the way that a preset needs.",
+			why:  "The length of a queue is the size of a key, which redis_exporter reads only if told to. Without unacked, the tasks that workers have reserved are not seen.",
 			cure: "--check-single-keys=db0=celery,db0=celery%06%163,db0=celery%06%166,db0=celery%06%169,db0=unacked for Celery: the queue, its priorities, and what is reserved.",
 		},
 		fits: []candidate{
@@ -218,7 +218,7 @@ var libraries = []library{
 		name: "rabbitmq_prometheus", stack: "RabbitMQ",
 		marks: [][]mark{{{metric: "rabbitmq_detailed_queue_messages"}}, {{metric: "rabbitmq_queue_messages"}}},
 		lacking: &lack{
-			code: "missing-labels", metric: "rabbitmq_queue_messages", what: "rabbitmq_queue_messages has no label queue.",
+			code: "missing-labels", what: "rabbitmq_queue_messages has no label queue.",
 			why:  "/metrics sums all queues, Celery's own included.",
 			cure: "Scrape /metrics/detailed?family=queue_coarse_metrics.",
 		},

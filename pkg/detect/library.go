@@ -33,7 +33,7 @@ type library struct {
 	// target says that labels such as namespace are those of what is observed.
 	target bool
 	fits   []candidate
-	// lacking says what it means when a metric is there and no preset fits.
+	// lacking says what it means that the library is there and no preset fits.
 	lacking *lack
 }
 
@@ -60,10 +60,8 @@ type candidate struct {
 	where map[string]func(value string) bool
 }
 
-// A lack is a metric that is of no use as it is.
-type lack struct {
-	code, metric, without, what, why, cure string
-}
+// A lack is why none of a library's presets fits.
+type lack struct{ code, what, why, cure string }
 
 // A Fit is a preset that finds its metrics on the pages.
 type Fit struct {

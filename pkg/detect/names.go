@@ -184,20 +184,27 @@ func emptyPages(pods []Pod) Finding {
 	}
 }
 
-// missing finds metrics of a library that are of no use as they are.
+// missing says why no preset of a library fits.
 func missing(l library, pods []Pod) Finding {
 	if l.lacking == nil || len(fitting([]library{l}, pods)) > 0 {
-		return unlabelled(l, pods)
-	}
-	has := func(metric string) bool { return slices.Contains(metrics(pods), metric) }
-	if !has(l.lacking.metric) || l.lacking.without != "" && has(l.lacking.without) {
 		return Finding{}
 	}
-	return Finding{Code: l.lacking.code, What: l.lacking.what, Evidence: []string{l.name + ": " + l.evidence(pods)[0]}, Why: l.lacking.why, Cure: l.lacking.cure}
+	return Finding{Code: l.lacking.code, What: l.lacking.what, Evidence: l.evidence(pods), Why: l.lacking.why, Cure: l.lacking.cure}
 }
 
-// unlabelled finds counters of requests by hand that do not say what was asked for.
-func unlabelled(l library, pods []Pod) Finding {
+// unknown is for pages that nothing is known about.
+func unknown(pods []Pod) Finding {
+	return Finding{
+		Code:     "no-preset",
+		What:     "No preset fits these metrics.",
+		Evidence: []string{names(metrics(pods))},
+		Why:      "The presets know the names that libraries have by default.",
+		Cure:     `Write a rule with a query of your own, or instrument the application with a library that "pitot presets" lists.`,
+	}
+}
+
+// pathless finds counters of requests by hand that do not say what was asked for.
+func pathless(l library, pods []Pod) Finding {
 	if l.name != "prometheus_client" {
 		return Finding{}
 	}

@@ -58,5 +58,8 @@ func (o Objective) percentile() string {
 // target is the latency at which the HPA has more pods started, in seconds.
 func (o Objective) target() float64 { return targetShare * o.Limit.Seconds() }
 
-// String writes the objective as ParseObjective reads it.
-func (o Objective) String() string { return o.percentile() + "=" + o.Limit.String() }
+// String writes the objective as ParseObjective reads it: p95=1m, not p95=1m0s.
+func (o Objective) String() string {
+	limit := strings.Replace(o.Limit.String(), "m0s", "m", 1)
+	return o.percentile() + "=" + strings.Replace(limit, "h0m", "h", 1)
+}

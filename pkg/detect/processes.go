@@ -33,7 +33,9 @@ func processes(pod Pod) (f Finding, note string) {
 	case len(began) == len(pod.Reads) && began[0] == began[len(began)-1]:
 		return Finding{}, "" // a fall of a counter is not that of a process
 	case again != "":
-		return severalProcesses(pod.Name + ": " + again + ": one restart does not explain it"), ""
+		return severalProcesses(pod.Name + ": " + again + ": a restart hardly explains it"), ""
+	case len(began) > 0 && began[0] != began[len(began)-1]:
+		return Finding{}, fmt.Sprintf("%s: %s was %s. That is a restart, or several processes that take turns: read it more often.", pod.Name, startTime, sequence(began))
 	case fell != "":
 		return Finding{}, fmt.Sprintf("%s: %s. That is a restart, or several processes that take turns: read it more often.", pod.Name, fell)
 	}
@@ -108,6 +110,10 @@ func fallen(reads []*Page) (once, again string) {
 	return once, again
 }
 
+// regained is how much a counter must have lost, and won back from one read to the
+// next, to be no restart: few requests may come in between.
+const regained = 10
+
 // falls counts how often a counter fell, and whether it ever came back to where it
 // had been in a single step.
 func falls(counts []float64) (n int, back bool) {
@@ -116,7 +122,7 @@ func falls(counts []float64) (n int, back bool) {
 			continue
 		}
 		n++
-		back = back || i+1 < len(counts) && counts[i+1] >= counts[i-1] && counts[i] > 0
+		back = back || i+1 < len(counts) && counts[i+1] >= counts[i-1] && counts[i-1]-counts[i] >= regained
 	}
 	return n, back
 }
