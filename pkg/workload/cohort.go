@@ -54,8 +54,7 @@ func (c *cohort) advance(f *fleet, t *table, seconds, coming float64) {
 	through = c.refuse(f, t, through)
 	work := t.capacity * speed * seconds
 	c.table, c.queued = t, 0
-	spread := (through*t.model.arrivals(t.pods) + work*f.variation) / t.together
-	if c.backlog > 0 || c.rises(t, through, work, spread) {
+	if spread, over := c.overloaded(f, t, through, work); over {
 		c.grow(f, t, through, work, spread)
 		c.expire(f, work/through)
 	} else {
@@ -81,8 +80,16 @@ func (c *cohort) pass(f *fleet, seconds, coming float64) float64 {
 	}
 	was := c.outside
 	steady := coming / seconds * f.outside
-	c.outside = steady + (was-steady)*math.Exp(-seconds/f.outside)
+	c.outside = steady + (was-steady)*f.stay(seconds)
 	return max(0, was+coming-c.outside)
+}
+
+// stay is the share of those outside that are there after a time.
+func (f *fleet) stay(seconds float64) float64 {
+	if f.stays.after != seconds {
+		f.stays.after, f.stays.share = seconds, math.Exp(-seconds/f.outside)
+	}
+	return f.stays.share
 }
 
 // refuse drops what finds the station full.

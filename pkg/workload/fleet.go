@@ -54,12 +54,13 @@ type fleet struct {
 	work      shape
 	book      *book
 	tables    tables
-	loops     float64 // stations of a pod
-	variation float64 // of how many requests a busy server ends, over their mean
-	capacity  float64 // requests per second of a pod
-	perWork   float64 // processor seconds of a worker's second
-	outside   float64 // seconds that a request spends outside of stations, the mean
-	immediate *table  // the latency of Linear
+	loops     float64                        // stations of a pod
+	variation float64                        // of how many requests a busy server ends, over their mean
+	capacity  float64                        // requests per second of a pod
+	perWork   float64                        // processor seconds of a worker's second
+	outside   float64                        // seconds that a request spends outside of stations, the mean
+	stays     struct{ after, share float64 } // what stay found last
+	immediate *table                         // the latency of Linear
 
 	elapsed     time.Duration
 	before, now float64 // the last step, in seconds since the fleet began
@@ -316,13 +317,11 @@ func (f *fleet) sweep() {
 
 // Advance implements Fleet.
 func (f *fleet) Advance(d time.Duration, rate float64) Step {
-	f.before = f.elapsed.Seconds()
 	f.elapsed += d
-	f.now = f.elapsed.Seconds()
-	seconds := f.now - f.before
+	f.before, f.now = f.now, f.elapsed.Seconds()
 	f.step.reset()
-	if seconds > 0 {
-		f.flow(seconds, rate)
+	if d > 0 {
+		f.flow(d.Seconds(), rate)
 	}
 	return f.report(rate)
 }

@@ -21,6 +21,16 @@ type overload struct {
 	past   past
 }
 
+// overloaded reports whether a station is in an overload, and the variance of its
+// arrivals and services in this step.
+func (c *cohort) overloaded(f *fleet, t *table, coming, work float64) (spread float64, over bool) {
+	if c.backlog <= 0 && coming <= t.heavy*work {
+		return 0, false
+	}
+	spread = (coming*t.model.arrivals(t.pods) + work*f.variation) / t.together
+	return spread, c.backlog > 0 || c.rises(t, coming, work, spread)
+}
+
 // rises reports whether an overload begins: load is at capacity, or so near to it
 // that the steady state, which has far more requests, is long in coming to a
 // station that is heavily used already.
