@@ -35,13 +35,14 @@ type law struct {
 	reach    float64                 // nearly no time is longer
 
 	transforms map[float64]transform // by step
+	shortests  map[float64]float64   // by n
 }
 
 // unlikely is the share of times that a lattice cuts off.
 const unlikely = 1e-5
 
 func newLaw(t Time) *law {
-	l := &law{Time: t, seconds: t.Seconds(), reach: t.Quantile(1 - unlikely), transforms: map[float64]transform{}}
+	l := &law{Time: t, seconds: t.Seconds(), reach: t.Quantile(1 - unlikely), transforms: map[float64]transform{}, shortests: map[float64]float64{}}
 	l.within, l.residual = t.Within, t.residual
 	if t.SCV > 0 {
 		low, high := l.seconds*1e-4, l.reach*4
@@ -104,8 +105,11 @@ func (l *law) shortest(n float64) float64 {
 	if l.SCV <= 0 {
 		return l.seconds / (n + 1)
 	}
+	if sum, found := l.shortests[n]; found {
+		return sum
+	}
 	// The substitution x = e^y makes one grid serve all scales.
-	const cells = 2000
+	const cells = 500
 	low, high := math.Log(l.seconds*1e-5/n), math.Log(l.reach*4)
 	width := (high - low) / cells
 	sum := l.seconds * 1e-5 / n
@@ -113,6 +117,7 @@ func (l *law) shortest(n float64) float64 {
 		x := math.Exp(low + (float64(i)+0.5)*width)
 		sum += math.Pow(1-l.residual(x), n) * x * width
 	}
+	l.shortests[n] = sum
 	return sum
 }
 

@@ -44,9 +44,9 @@ type table struct {
 const (
 	knotWidth = 0.1
 	knots     = 121 // up to a utilization of 1-6e-6
-	rowEvery  = 3
+	rowEvery  = 2
 	rowCount  = (knots-1)/rowEvery + 1
-	lastRow   = 20 // whose latency is computed; later ones are scaled
+	lastRow   = 30 // whose latency is computed; later ones are scaled
 )
 
 func (all *tables) make(pods int) *table {
