@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -56,11 +57,14 @@ type cluster struct {
 
 // read looks at everything. The Secret comes along for a write.
 func (c cluster) read(ctx context.Context) (view, *corev1.Secret) {
-	var v view
-	secret := c.readSecret(ctx, &v.secret)
-	for _, name := range c.options.APIServices {
-		v.services = append(v.services, c.readAPIService(ctx, name))
+	v := view{services: make([]apiService, len(c.options.APIServices))}
+	var secret *corev1.Secret
+	var reads sync.WaitGroup // together, so that a cluster that hangs costs one timeout
+	reads.Go(func() { secret = c.readSecret(ctx, &v.secret) })
+	for i, name := range c.options.APIServices {
+		reads.Go(func() { v.services[i] = c.readAPIService(ctx, name) })
 	}
+	reads.Wait()
 	return v, secret
 }
 

@@ -119,17 +119,18 @@ func (k *Keeper) Run(ctx context.Context) {
 		} else {
 			failures = 0
 		}
+		bell := k.bell
+		if failed {
+			bell = nil // it may ring for the very thing that fails
+		}
 		timer := time.NewTimer(wake)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
 		case <-timer.C:
-		case <-k.bell:
+		case <-bell:
 			timer.Stop()
-			if failed {
-				pause(ctx, backoff(failures)) // a bell that rings for what one fails at
-			}
 		}
 	}
 }
@@ -137,13 +138,6 @@ func (k *Keeper) Run(ctx context.Context) {
 // backoff is the pause after so many failed steps in a row.
 func backoff(failures int) time.Duration {
 	return 100 * time.Millisecond << min(failures, 6)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
 }
 
 // again is how soon to look at what a step has done.
