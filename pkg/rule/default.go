@@ -23,30 +23,30 @@ const (
 func (c *config) setDefaults() {
 	for i := range c.backends {
 		b := &c.backends[i]
-		b.timeout.orElse(DefaultTimeout)
-		b.scrapeInterval.orElse(DefaultScrapeInterval)
-		b.maxResponseBytes.orElse(DefaultMaxResponseBytes)
-		b.tls.insecureSkipVerify.orElse(false)
+		b.timeout.OrElse(DefaultTimeout)
+		b.scrapeInterval.OrElse(DefaultScrapeInterval)
+		b.maxResponseBytes.OrElse(DefaultMaxResponseBytes)
+		b.tls.insecureSkipVerify.OrElse(false)
 	}
 	for i := range c.rules {
 		r := &c.rules[i]
-		r.onIdle.orElse(PolicyError)
-		r.onEmpty.orElse(PolicyError)
-		r.onNaN.orElse(PolicyError)
-		r.clampMin.orElse(math.Inf(-1))
-		r.clampMax.orElse(math.Inf(+1))
-		r.ceiling.orElse(DefaultCeiling)
-		r.scope.orElse(ScopeNamespace)
-		if len(c.backends) == 1 && c.backends[0].name.valid {
-			r.backend.orElse(c.backends[0].name.value)
+		r.onIdle.OrElse(PolicyError)
+		r.onEmpty.OrElse(PolicyError)
+		r.onNaN.OrElse(PolicyError)
+		r.clampMin.OrElse(math.Inf(-1))
+		r.clampMax.OrElse(math.Inf(+1))
+		r.ceiling.OrElse(DefaultCeiling)
+		r.scope.OrElse(ScopeNamespace)
+		if len(c.backends) == 1 && c.backends[0].name.Valid {
+			r.backend.OrElse(c.backends[0].name.Value)
 		}
 		switch {
-		case r.typ.value == TypePods:
-			r.of.orElse(pods)
-		case r.typ.value == TypeExternal:
-			r.of.orElse(namespaces)
+		case r.typ.Value == TypePods:
+			r.of.OrElse(pods)
+		case r.typ.Value == TypeExternal:
+			r.of.OrElse(namespaces)
 		case r.shape() == ofNamespaces:
-			r.objectLabel.orElse("namespace")
+			r.objectLabel.OrElse("namespace")
 		}
 	}
 }

@@ -1,12 +1,13 @@
 package rule
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 )
 
 // The kinds that the API and this package treat specially.
@@ -28,14 +29,11 @@ func (gr GroupResource) String() string {
 // ("Deployment"), singulars, versions, and resources of Kubernetes' own groups
 // that do not exist; a resource of any other group, which has a dot, is accepted.
 func ParseGroupResource(text string) (GroupResource, error) {
-	gr, cause, hint := parseKind(text)
-	switch {
-	case cause == "":
-		return gr, nil
-	case hint == "":
-		return GroupResource{}, errors.New(cause)
+	gr, refusal := parseKind(text)
+	if refusal != nil {
+		return GroupResource{}, place.Problem{Cause: refusal.Cause, Hint: refusal.Hint}
 	}
-	return GroupResource{}, fmt.Errorf("%s (hint: %s)", cause, hint)
+	return gr, nil
 }
 
 // A builtin is a kind of Kubernetes' own.
@@ -90,26 +88,32 @@ var (
 )
 
 // parseKind returns the kind, or why the text is none and what was meant.
-func parseKind(text string) (gr GroupResource, cause, hint string) {
+func parseKind(text string) (GroupResource, *place.Refusal) {
+	var gr GroupResource
 	gr.Resource, gr.Group, _ = strings.Cut(text, ".")
 	if _, known := builtins[text]; known {
-		return gr, "", ""
+		return gr, nil
 	}
-	cause = fmt.Sprintf("%q is not a kind of object", text)
+	refusal := &place.Refusal{Cause: fmt.Sprintf("%q is not a kind of object", text)}
 	if meant, ok := meantKind(text); ok {
-		return gr, cause, fmt.Sprintf("did you mean %q?", meant)
+		refusal.Hint = fmt.Sprintf("did you mean %q?", meant)
+		return gr, refusal
 	}
 	switch {
 	case !kindForm.MatchString(text):
-		return gr, cause, `write the plural resource in lower case, then its group, as in "deployments.apps" or "rollouts.argoproj.io"`
+		refusal.Hint = `write the plural resource in lower case, then its group, as in "deployments.apps" or "rollouts.argoproj.io"`
 	case version.MatchString(text):
-		return gr, cause, "leave the version out: " + strings.TrimSuffix(version.ReplaceAllString(text, "."), ".")
+		refusal.Hint = "leave the version out: " + strings.TrimSuffix(version.ReplaceAllString(text, "."), ".")
 	case strings.Contains(gr.Group, "."):
-		return gr, "", ""
+		return gr, nil
 	case gr.Group == "":
-		return gr, cause + " in the core group", `other resources need their group, as in "deployments.apps"`
+		refusal.Cause += " in the core group"
+		refusal.Hint = `other resources need their group, as in "deployments.apps"`
+	default:
+		refusal.Cause += " of Kubernetes"
+		refusal.Hint = `a group of your own has a dot, as in "rollouts.argoproj.io"`
 	}
-	return gr, cause + " of Kubernetes", "a group of your own has a dot, as in \"rollouts.argoproj.io\""
+	return gr, refusal
 }
 
 // meantKind finds the kind that a text means in another spelling: a Kind, a
@@ -130,5 +134,5 @@ func meantKind(text string) (string, bool) {
 	if strings.Contains(group, ".") && group != "networking.k8s.io" {
 		return "", false // a group of the user's own: any resource may exist
 	}
-	return closest(lower, slices.Collect(maps.Keys(builtins)))
+	return place.Closest(lower, slices.Collect(maps.Keys(builtins)))
 }

@@ -1,13 +1,10 @@
 package rule
 
 import (
-	"bytes"
 	"cmp"
-	"errors"
-	"io"
 	"slices"
 
-	"go.yaml.in/yaml/v3"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 )
 
 // A File is a configuration file in memory. Its text is YAML, with any number of
@@ -25,53 +22,53 @@ type File struct {
 // least one of each: without a rule there is nothing to serve, and an empty
 // configuration is far more often a forgotten mount than a wish.
 func Load(files ...File) (*Set, error) {
-	c, problems := check(files)
-	if len(problems) > 0 {
-		return nil, problems
+	c := check(files)
+	if len(c.problems) > 0 {
+		return nil, c.problems
 	}
 	return c.compile(), nil
 }
 
 // check reads the files and finds everything that is wrong with them.
-func check(files []File) (*config, Problems) {
-	var problems Problems
+func check(files []File) *config {
 	var c config
 	for _, f := range files {
-		c.read(f, &problems)
+		c.read(f)
 	}
 	c.setDefaults()
-	v := validator{config: &c, files: files, problems: &problems}
+	v := validator{config: &c, files: files}
 	v.presence()
 	v.backends()
 	v.rules()
-	problems.sort()
-	return &c, problems
+	c.problems.sort()
+	return &c
 }
 
 // read adds the documents of a file.
-func (c *config) read(f File, problems *Problems) {
-	d := &decoder{reporter: reporter{problems: problems}, source: newSource(f)}
+func (c *config) read(f File) {
+	var problems place.Problems
+	d := decoder{place.NewDecoder(f.Name, f.Text, &problems)}
+	d.UnknownHint = unknownHint
 	if f.Err != nil {
-		d.report(Position{File: f.Name, Line: 1, Column: 1}, f.Err.Error(), "")
+		d.Report(Position{File: f.Name, Line: 1, Column: 1}, f.Err.Error(), "")
 		c.gaps = true
-		return
 	}
-	documents := yaml.NewDecoder(bytes.NewReader(f.Text))
-	for {
-		var document yaml.Node
-		err := documents.Decode(&document)
-		switch {
-		case errors.Is(err, io.EOF):
-			return
-		case err != nil:
-			d.yaml(err)
+	for root, wrong := range d.Documents() {
+		if wrong != nil {
+			d.Report(wrong.Position, wrong.Cause, yamlHint(wrong.Cause))
 			c.gaps = true
-			return
+			break
 		}
-		if root := document.Content[0]; root.Tag != "!!null" {
-			d.document(root, c)
-		}
+		d.document(root, c)
 	}
+	c.note(subject{}, problems)
+}
+
+// note takes in problems of a subject and returns them as its own.
+func (c *config) note(s subject, found place.Problems) Problems {
+	own := s.own(found)
+	c.problems = append(c.problems, own...)
+	return own
 }
 
 // compile makes the set of a valid configuration.
@@ -109,56 +106,56 @@ func (s *Set) aged(r *Rule) *Rule {
 
 func (r *ruleConfig) compile() *Rule {
 	compiled := &Rule{
-		Metric:        r.metric.value,
-		Type:          r.typ.value,
-		Of:            r.of.value,
-		Backend:       r.backend.value,
-		Query:         r.query.value,
-		Buckets:       r.buckets.value,
-		Quantile:      r.quantile.value,
-		Aggregate:     r.aggregate.value,
-		ObjectLabel:   r.objectLabel.value,
-		OnIdle:        r.onIdle.value,
-		OnEmpty:       r.onEmpty.value,
-		OnNaN:         r.onNaN.value,
-		ZeroWhen:      r.zeroWhen.value,
-		MaxSampleAge:  r.maxSampleAge.value,
-		AllowNegative: r.allowNegative.value,
-		ClampMin:      r.clampMin.value,
-		ClampMax:      r.clampMax.value,
-		Ceiling:       r.ceiling.value,
-		Scope:         r.scope.value,
+		Metric:        r.metric.Value,
+		Type:          r.typ.Value,
+		Of:            r.of.Value,
+		Backend:       r.backend.Value,
+		Query:         r.query.Value,
+		Buckets:       r.buckets.Value,
+		Quantile:      r.quantile.Value,
+		Aggregate:     r.aggregate.Value,
+		ObjectLabel:   r.objectLabel.Value,
+		OnIdle:        r.onIdle.Value,
+		OnEmpty:       r.onEmpty.Value,
+		OnNaN:         r.onNaN.Value,
+		ZeroWhen:      r.zeroWhen.Value,
+		MaxSampleAge:  r.maxSampleAge.Value,
+		AllowNegative: r.allowNegative.Value,
+		ClampMin:      r.clampMin.Value,
+		ClampMax:      r.clampMax.Value,
+		Ceiling:       r.ceiling.Value,
+		Scope:         r.scope.Value,
 		Position:      r.at,
 	}
 	for _, label := range r.selectable {
-		compiled.Selectable = append(compiled.Selectable, label.value)
+		compiled.Selectable = append(compiled.Selectable, label.Value)
 	}
 	slices.Sort(compiled.Selectable)
 	for _, name := range r.presets {
-		compiled.Presets = append(compiled.Presets, name.value)
+		compiled.Presets = append(compiled.Presets, name.Value)
 	}
 	return compiled
 }
 
 func (b *backendConfig) compile() Backend {
 	compiled := Backend{
-		Name:             b.name.value,
-		URL:              b.url.value,
-		Timeout:          b.timeout.value,
-		ScrapeInterval:   b.scrapeInterval.value,
-		Delay:            b.delay.value,
-		MaxResponseBytes: b.maxResponseBytes.value,
-		BearerTokenFile:  b.bearerTokenFile.value,
+		Name:             b.name.Value,
+		URL:              b.url.Value,
+		Timeout:          b.timeout.Value,
+		ScrapeInterval:   b.scrapeInterval.Value,
+		Delay:            b.delay.Value,
+		MaxResponseBytes: b.maxResponseBytes.Value,
+		BearerTokenFile:  b.bearerTokenFile.Value,
 		TLS: TLS{
-			CAFile:             b.tls.caFile.value,
-			CertFile:           b.tls.certFile.value,
-			KeyFile:            b.tls.keyFile.value,
-			ServerName:         b.tls.serverName.value,
-			InsecureSkipVerify: b.tls.insecureSkipVerify.value,
+			CAFile:             b.tls.caFile.Value,
+			CertFile:           b.tls.certFile.Value,
+			KeyFile:            b.tls.keyFile.Value,
+			ServerName:         b.tls.serverName.Value,
+			InsecureSkipVerify: b.tls.insecureSkipVerify.Value,
 		},
 	}
 	if b.basicAuth.given {
-		compiled.BasicAuth = &BasicAuth{Username: b.basicAuth.username.value, PasswordFile: b.basicAuth.passwordFile.value}
+		compiled.BasicAuth = &BasicAuth{Username: b.basicAuth.username.Value, PasswordFile: b.basicAuth.passwordFile.Value}
 	}
 	return compiled
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 )
 
@@ -22,7 +23,7 @@ func (e *NotSelectableError) Error() string {
 	if len(e.Selectable) == 0 {
 		return fmt.Sprintf("label %q is not selectable: the rule allows no metric selector", e.Label)
 	}
-	return fmt.Sprintf("label %q is not selectable: the rule allows %s", e.Label, quotedList(e.Selectable))
+	return fmt.Sprintf("label %q is not selectable: the rule allows %s", e.Label, place.List(e.Selectable))
 }
 
 // EachNamespace reports whether a rule of ScopeNamespace has to ask for each

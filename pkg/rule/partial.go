@@ -14,11 +14,11 @@ import (
 // name none is served: which one is meant is not for a program to guess. Of what
 // it does not serve the set knows why, see CustomProblems and ExternalProblems.
 func LoadPartial(files ...File) (*Set, Problems) {
-	c, problems := check(files)
-	if len(problems) == 0 {
+	c := check(files)
+	if len(c.problems) == 0 {
 		return c.compile(), nil
 	}
-	return c.compilePartial(problems), problems
+	return c.compilePartial(), c.problems
 }
 
 // CustomProblems returns why the custom metrics API does not serve a metric of
@@ -117,28 +117,28 @@ func (b *broken) file(name string) bool {
 }
 
 // compilePartial makes the set of a configuration with problems.
-func (c *config) compilePartial(problems Problems) *Set {
+func (c *config) compilePartial() *Set {
 	b := &broken{
 		byKey:    map[key]Problems{},
 		byMetric: map[string]Problems{},
 		files:    map[string]bool{},
 		nothing:  len(c.rules) == 0,
 	}
-	for _, p := range problems {
+	for _, p := range c.problems {
 		b.files[filepath.Clean(p.File)] = true
 	}
 	set := &Set{byKey: map[key]*Rule{}, broken: b}
 	backends := c.brokenBackends()
 	for _, backend := range c.backends {
-		if name := backend.name.value; backend.name.valid && len(backends[name]) == 0 {
+		if name := backend.name.Value; backend.name.Valid && len(backends[name]) == 0 {
 			set.Backends = append(set.Backends, backend.compile())
 		}
 	}
-	b.hiding = c.hiding(problems)
+	b.hiding = c.hiding()
 	for i := range c.rules {
 		r := &c.rules[i]
-		if _, ok := set.Backend(r.backend.value); !ok && len(r.problems) == 0 {
-			r.problems = slices.Concat(backends[r.backend.value], backends[""], b.hiding)
+		if _, ok := set.Backend(r.backend.Value); !ok && len(r.problems) == 0 {
+			r.problems = slices.Concat(backends[r.backend.Value], backends[""], b.hiding)
 		}
 		b.add(r)
 	}
@@ -157,8 +157,8 @@ func (c *config) brokenBackends() map[string]Problems {
 	byName := map[string]Problems{}
 	for _, b := range c.backends {
 		name := ""
-		if b.name.valid {
-			name = b.name.value
+		if b.name.Valid {
+			name = b.name.Value
 		}
 		byName[name] = append(byName[name], b.problems...)
 	}
@@ -167,11 +167,11 @@ func (c *config) brokenBackends() map[string]Problems {
 
 // hiding are the problems that are neither in a rule with a name nor in a
 // backend: what cannot be read there may be any rule.
-func (c *config) hiding(problems Problems) Problems {
+func (c *config) hiding() Problems {
 	known := map[Problem]bool{}
 	for _, r := range c.rules {
 		for _, p := range r.problems {
-			known[p] = known[p] || r.metric.valid
+			known[p] = known[p] || r.metric.Valid
 		}
 	}
 	for _, b := range c.backends {
@@ -179,7 +179,7 @@ func (c *config) hiding(problems Problems) Problems {
 			known[p] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return known[p] })
+	return slices.DeleteFunc(slices.Clone(c.problems), func(p Problem) bool { return known[p] })
 }
 
 // add notes a rule if it has problems.
@@ -189,9 +189,9 @@ func (b *broken) add(r *ruleConfig) {
 	}
 	r.problems.sort()
 	switch {
-	case !r.metric.valid:
-	case !r.typ.valid || !r.of.valid:
-		b.byMetric[r.metric.value] = append(b.byMetric[r.metric.value], r.problems...)
+	case !r.metric.Valid:
+	case !r.typ.Valid || !r.of.Valid:
+		b.byMetric[r.metric.Value] = append(b.byMetric[r.metric.Value], r.problems...)
 	default:
 		for _, k := range r.compile().keys() {
 			b.byKey[k] = append(b.byKey[k], r.problems...)

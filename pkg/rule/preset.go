@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 	"github.com/pitot-autoscaling/pitot/pkg/rule/preset"
 )
@@ -17,43 +18,36 @@ import (
 type withConfig struct {
 	name  string
 	at    Position // of the name
-	value field[string]
+	value place.Field[string]
 }
 
 // names reads one name or a list of them.
-func (d *decoder) names(what string, node *yaml.Node) []field[string] {
+func (d decoder) names(what string, node *yaml.Node) []place.Field[string] {
 	elements := []*yaml.Node{node}
-	if list := target(node); list.Kind == yaml.SequenceNode {
+	if list := place.Target(node); list.Kind == yaml.SequenceNode {
 		elements = list.Content
 	}
 	if len(elements) == 0 {
-		at := d.at(target(node))
-		d.report(at, fmt.Sprintf("field %q has no value", what), "")
-		return []field[string]{{at: at, given: true}}
+		at := d.At(place.Target(node))
+		d.Report(at, fmt.Sprintf("field %q has no value", what), "")
+		return []place.Field[string]{{At: at, Given: true}}
 	}
-	names := make([]field[string], len(elements))
+	names := make([]place.Field[string], len(elements))
 	for i, element := range elements {
-		d.text(what, &names[i])(element)
+		d.Text(what, &names[i])(element)
 	}
 	return names
 }
 
 // parameters reads what a rule says of its presets' parameters, whatever their
 // names and types: these are for the presets to know.
-func (d *decoder) parameters(node *yaml.Node) []withConfig {
+func (d decoder) parameters(node *yaml.Node) []withConfig {
 	var with []withConfig
-	anything := fields{}
-	if object := target(node); object.Kind == yaml.MappingNode {
-		for i := 0; i+1 < len(object.Content); i += 2 {
-			name := target(object.Content[i])
-			anything[name.Value] = func(value *yaml.Node) {
-				one := withConfig{name: name.Value, at: d.at(name)}
-				scalar(d, name.Value, "a value", nil, &one.value, func(text string) (string, string, string) { return text, "", "" })(value)
-				with = append(with, one)
-			}
-		}
-	}
-	d.object(node, "with", anything)
+	d.Each(node, "with", func(name, value *yaml.Node) {
+		one := withConfig{name: name.Value, at: d.At(name)}
+		place.Scalar(d.Decoder, name.Value, "a value", nil, &one.value, func(text string) (string, *place.Refusal) { return text, nil })(value)
+		with = append(with, one)
+	})
 	return with
 }
 
@@ -71,45 +65,45 @@ func (p *part) text() string { return p.rule.Query + p.rule.Buckets }
 
 // presets gives a rule the fields of the presets that it names, but for those that
 // it has itself. The places of these fields are that of the first preset's name.
-func (d *decoder) presets(r *ruleConfig) {
+func (d decoder) presets(r *ruleConfig) {
 	if len(r.presets) == 0 {
 		if r.withAt != (Position{}) {
-			d.report(r.withAt, `field "with" holds the parameters of a preset, and the rule names none`, "")
+			d.Report(r.withAt, `field "with" holds the parameters of a preset, and the rule names none`, "")
 		}
 		return
 	}
 	parts := d.find(r.presets)
 	if len(parts) < len(r.presets) || !d.fits(r, parts[0]) {
 		// What else is missing, or too much, depends on the preset that is meant.
-		r.typ = field[Type]{at: r.presets[0].at, given: true}
+		r.typ = place.Field[Type]{At: r.presets[0].At, Given: true}
 		return
 	}
-	expr := field[*promexpr.Expr]{at: parts[0].at, given: true}
+	expr := place.Field[*promexpr.Expr]{At: parts[0].at, Given: true}
 	if d.expand(r, parts) && d.agree(parts) {
-		expr.value, expr.valid = d.union(parts)
+		expr.Value, expr.Valid = d.union(parts)
 	}
 	r.fill(parts[0], expr)
 }
 
 // find looks the presets up by their names.
-func (d *decoder) find(names []field[string]) []part {
+func (d decoder) find(names []place.Field[string]) []part {
 	var parts []part
 	for _, name := range names {
-		if !name.valid {
+		if !name.Valid {
 			continue
 		}
-		p, known := preset.Get(name.value)
+		p, known := preset.Get(name.Value)
 		switch {
 		case !known:
-			hint := didYouMean(name.value, presetNames())
+			hint := place.DidYouMean(name.Value, presetNames())
 			if hint == "" {
 				hint = `"pitot presets" lists them`
 			}
-			d.report(name.at, fmt.Sprintf(`field "preset": there is no preset %q`, name.value), hint)
+			d.Report(name.At, fmt.Sprintf(`field "preset": there is no preset %q`, name.Value), hint)
 		case slices.ContainsFunc(parts, func(other part) bool { return other.Preset == p }):
-			d.report(name.at, fmt.Sprintf(`field "preset": %q is given twice`, name.value), "")
+			d.Report(name.At, fmt.Sprintf(`field "preset": %q is given twice`, name.Value), "")
 		default:
-			parts = append(parts, part{Preset: p, at: name.at})
+			parts = append(parts, part{Preset: p, at: name.At})
 		}
 	}
 	return parts
@@ -125,27 +119,27 @@ func presetNames() []string {
 
 // fits refuses fields of a rule that would leave nothing of a preset, or make
 // another thing of it. It reports whether there are none.
-func (d *decoder) fits(r *ruleConfig, p part) bool {
-	own := d.begin()
+func (d decoder) fits(r *ruleConfig, p part) bool {
+	before := len(*d.Problems)
 	for _, f := range []presence{
-		{"query", r.query.at, r.query.given},
-		{"buckets", r.buckets.at, r.buckets.given},
+		{"query", r.query.At, r.query.Given},
+		{"buckets", r.buckets.At, r.buckets.Given},
 	} {
 		if f.given {
-			d.report(f.at, fmt.Sprintf("field %q stands beside a preset, which has the expression", f.name),
+			d.Report(f.at, fmt.Sprintf("field %q stands beside a preset, which has the expression", f.name),
 				fmt.Sprintf(`leave out one of them; "pitot presets %s" prints the preset's`, p.Name))
 		}
 	}
-	if p.Rule.Buckets != "" && r.typ.valid && r.typ.value != TypeObject {
-		d.report(r.typ.at, fmt.Sprintf(`field "type": preset %q is a quantile over the pods of a workload, so its type is Object`, p.Name), "")
+	if p.Rule.Buckets != "" && r.typ.Valid && r.typ.Value != TypeObject {
+		d.Report(r.typ.At, fmt.Sprintf(`field "type": preset %q is a quantile over the pods of a workload, so its type is Object`, p.Name), "")
 	}
-	return len(own.end()) == 0
+	return len(*d.Problems) == before
 }
 
 // expand puts the rule's parameters into its presets and parses what comes out.
 // It reports whether all went well.
-func (d *decoder) expand(r *ruleConfig, parts []part) bool {
-	own := d.begin()
+func (d decoder) expand(r *ruleConfig, parts []part) bool {
+	before := len(*d.Problems)
 	with := d.with(r, parts)
 	reported := map[preset.ParameterError]bool{}
 	for i := range parts {
@@ -154,7 +148,7 @@ func (d *decoder) expand(r *ruleConfig, parts []part) bool {
 		p.rule, wrong = p.Expand(with)
 		for _, one := range wrong {
 			if !reported[one] {
-				d.report(r.parameter(one.Parameter, p.at), fmt.Sprintf("preset %q: parameter %q: %s", p.Name, one.Parameter, one.Cause), one.Hint)
+				d.Report(r.parameter(one.Parameter, p.at), fmt.Sprintf("preset %q: parameter %q: %s", p.Name, one.Parameter, one.Cause), one.Hint)
 			}
 			reported[one] = true
 		}
@@ -163,18 +157,18 @@ func (d *decoder) expand(r *ruleConfig, parts []part) bool {
 		}
 		expr, err := promexpr.Parse(p.text())
 		if err != nil {
-			d.report(p.at, fmt.Sprintf("preset %q is no PromQL with these parameters: %s", p.Name, oneLine(err)), "")
+			d.Report(p.at, fmt.Sprintf("preset %q is no PromQL with these parameters: %s", p.Name, oneLine(err)), "")
 			continue
 		}
 		p.expr = expr
 		r.looksBack(p.Preset, p.at)
 	}
-	return len(own.end()) == 0
+	return len(*d.Problems) == before
 }
 
 // with returns the parameters as written. One that no preset has is reported, and
 // read as the one that it may be a misspelling of, so that nothing is missed.
-func (d *decoder) with(r *ruleConfig, parts []part) map[string]string {
+func (d decoder) with(r *ruleConfig, parts []part) map[string]string {
 	known := map[string]bool{}
 	for _, p := range parts {
 		for _, one := range p.Parameters {
@@ -186,19 +180,19 @@ func (d *decoder) with(r *ruleConfig, parts []part) map[string]string {
 	for _, one := range r.with {
 		switch {
 		case !known[one.name]:
-			hint := didYouMean(one.name, names)
+			hint := place.DidYouMean(one.name, names)
 			switch {
 			case len(names) == 0:
 				hint = "it takes none"
 			case hint == "":
 				hint = "it takes " + strings.Join(names, ", ")
 			}
-			d.report(one.at, fmt.Sprintf("preset %q has no parameter %q", parts[0].Name, one.name), hint)
-			if meant, ok := closest(one.name, names); ok && one.value.valid {
-				with[meant] = one.value.value
+			d.Report(one.at, fmt.Sprintf("preset %q has no parameter %q", parts[0].Name, one.name), hint)
+			if meant, ok := place.Closest(one.name, names); ok && one.value.Valid {
+				with[meant] = one.value.Value
 			}
-		case one.value.valid:
-			with[one.name] = one.value.value
+		case one.value.Valid:
+			with[one.name] = one.value.Value
 		}
 	}
 	return with
@@ -208,7 +202,7 @@ func (d *decoder) with(r *ruleConfig, parts []part) map[string]string {
 func (r *ruleConfig) parameter(name string, otherwise Position) Position {
 	for _, one := range r.with {
 		if one.name == name {
-			return one.value.at
+			return one.value.At
 		}
 	}
 	return otherwise
@@ -222,25 +216,25 @@ func (r *ruleConfig) looksBack(p *preset.Preset, at Position) {
 	}
 	text := parameter.Default
 	for _, one := range r.with {
-		if one.name == preset.Window && one.value.valid {
-			text, at = one.value.value, one.value.at
+		if one.name == preset.Window && one.value.Valid {
+			text, at = one.value.Value, one.value.At
 		}
 	}
 	window, _ := time.ParseDuration(text) // Expand has.
-	if !r.window.given || window < r.window.value {
-		r.window = field[time.Duration]{value: window, at: at, given: true, valid: true}
+	if !r.window.Given || window < r.window.Value {
+		r.window = place.Field[time.Duration]{Value: window, At: at, Given: true, Valid: true}
 	}
 }
 
 // agree reports whether the presets measure the same in the same way, so that one
 // metric can be served from all of them.
-func (d *decoder) agree(parts []part) bool {
+func (d decoder) agree(parts []part) bool {
 	agreed := true
 	for i := range parts[1:] {
 		first, other := &parts[0], &parts[i+1]
 		if why := disagreement(first, other); why != "" {
 			agreed = false
-			d.report(other.at, fmt.Sprintf("presets %q and %q cannot serve one metric: %s", first.Name, other.Name, why), "write a rule for each, with a metric of its own")
+			d.Report(other.at, fmt.Sprintf("presets %q and %q cannot serve one metric: %s", first.Name, other.Name, why), "write a rule for each, with a metric of its own")
 		}
 	}
 	return agreed
@@ -279,14 +273,14 @@ func orNone(text string) string {
 
 // union is the expression of presets that agree. The first that has series of an
 // object answers for it: an object that two of them measure must not count twice.
-func (d *decoder) union(parts []part) (*promexpr.Expr, bool) {
+func (d decoder) union(parts []part) (*promexpr.Expr, bool) {
 	if len(parts) == 1 {
 		return parts[0].expr, true
 	}
 	names, finite := parts[0].expr.Labels().Names()
 	names = slices.DeleteFunc(names, func(name string) bool { return name == "le" })
 	if !finite {
-		d.report(parts[0].at, fmt.Sprintf("preset %q stands alone: its result can have %s", parts[0].Name, parts[0].expr.Labels()), "")
+		d.Report(parts[0].at, fmt.Sprintf("preset %q stands alone: its result can have %s", parts[0].Name, parts[0].expr.Labels()), "")
 		return nil, false
 	}
 	texts := make([]string, len(parts))
@@ -295,7 +289,7 @@ func (d *decoder) union(parts []part) (*promexpr.Expr, bool) {
 	}
 	expr, err := promexpr.Parse(strings.Join(texts, fmt.Sprintf(" or on (%s) ", strings.Join(names, ", "))))
 	if err != nil {
-		d.report(parts[0].at, "the presets are no PromQL together: "+oneLine(err), "")
+		d.Report(parts[0].at, "the presets are no PromQL together: "+oneLine(err), "")
 		return nil, false
 	}
 	return expr, true
@@ -304,9 +298,9 @@ func (d *decoder) union(parts []part) (*promexpr.Expr, bool) {
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // fill gives the rule what it does not say itself.
-func (r *ruleConfig) fill(p part, expr field[*promexpr.Expr]) {
+func (r *ruleConfig) fill(p part, expr place.Field[*promexpr.Expr]) {
 	at, from := p.at, p.rule
-	if !expr.valid {
+	if !expr.Valid {
 		from = p.Rule // The templates say the rest as well.
 		from.ZeroWhen = ""
 	}
@@ -320,7 +314,7 @@ func (r *ruleConfig) fill(p part, expr field[*promexpr.Expr]) {
 	fillText(&r.onIdle, at, Policy(from.OnIdle))
 	fillText(&r.onNaN, at, Policy(from.OnNaN))
 	if from.Of != "" {
-		of, _, _ := parseKind(from.Of)
+		of, _ := parseKind(from.Of)
 		fill(&r.of, at, of)
 	}
 	if from.Quantile != 0 {
@@ -331,18 +325,18 @@ func (r *ruleConfig) fill(p part, expr field[*promexpr.Expr]) {
 	}
 	if len(r.selectable) == 0 {
 		for _, label := range from.Selectable {
-			r.selectable = append(r.selectable, field[string]{value: label, at: at, given: true, valid: true})
+			r.selectable = append(r.selectable, place.Field[string]{Value: label, At: at, Given: true, Valid: true})
 		}
 	}
 }
 
-func fill[T any](f *field[T], at Position, value T) {
-	if !f.given {
-		*f = field[T]{value: value, at: at, given: true, valid: true}
+func fill[T any](f *place.Field[T], at Position, value T) {
+	if !f.Given {
+		*f = place.Field[T]{Value: value, At: at, Given: true, Valid: true}
 	}
 }
 
-func fillText[T ~string](f *field[T], at Position, value T) {
+func fillText[T ~string](f *place.Field[T], at Position, value T) {
 	if value != "" {
 		fill(f, at, value)
 	}

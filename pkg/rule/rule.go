@@ -170,13 +170,6 @@ func (r *Rule) Expr() *promexpr.Expr {
 // OverPods reports whether the rule is computed over the pods of a workload.
 func (r *Rule) OverPods() bool { return r.Aggregate != "" || r.Buckets != nil }
 
-// A Position is a place in a configuration file. Line and Column count from 1.
-type Position struct {
-	File   string
-	Line   int
-	Column int
-}
-
 // A Backend is a Prometheus-compatible server.
 type Backend struct {
 	Name string

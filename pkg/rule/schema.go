@@ -1,11 +1,11 @@
 package rule
 
 import (
-	"fmt"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 )
 
@@ -13,6 +13,7 @@ import (
 type config struct {
 	backends []backendConfig
 	rules    []ruleConfig
+	problems Problems // of all of it
 	// gaps says that something could not be read, so that what is not here may
 	// be there nevertheless.
 	gaps bool
@@ -22,44 +23,44 @@ type config struct {
 type ruleConfig struct {
 	at            Position
 	problems      Problems // its own
-	metric        field[string]
-	typ           field[Type]
-	of            field[GroupResource]
-	backend       field[string]
-	query         field[*promexpr.Expr]
-	buckets       field[*promexpr.Expr]
-	quantile      field[float64]
-	aggregate     field[Aggregate]
-	objectLabel   field[string]
-	onIdle        field[Policy]
-	onEmpty       field[Policy]
-	onNaN         field[Policy]
-	zeroWhen      field[*promexpr.Expr]
-	maxSampleAge  field[time.Duration]
-	allowNegative field[bool]
-	clampMin      field[float64]
-	clampMax      field[float64]
-	ceiling       field[float64]
-	scope         field[Scope]
-	selectable    []field[string]
+	metric        place.Field[string]
+	typ           place.Field[Type]
+	of            place.Field[GroupResource]
+	backend       place.Field[string]
+	query         place.Field[*promexpr.Expr]
+	buckets       place.Field[*promexpr.Expr]
+	quantile      place.Field[float64]
+	aggregate     place.Field[Aggregate]
+	objectLabel   place.Field[string]
+	onIdle        place.Field[Policy]
+	onEmpty       place.Field[Policy]
+	onNaN         place.Field[Policy]
+	zeroWhen      place.Field[*promexpr.Expr]
+	maxSampleAge  place.Field[time.Duration]
+	allowNegative place.Field[bool]
+	clampMin      place.Field[float64]
+	clampMax      place.Field[float64]
+	ceiling       place.Field[float64]
+	scope         place.Field[Scope]
+	selectable    []place.Field[string]
 
-	presets []field[string]
+	presets []place.Field[string]
 	with    []withConfig
 	withAt  Position
-	window  field[time.Duration] // of the preset: how far its query looks back
+	window  place.Field[time.Duration] // of the preset: how far its query looks back
 }
 
 // A backendConfig is one element of backends.
 type backendConfig struct {
 	at               Position
 	problems         Problems // its own
-	name             field[string]
-	url              field[string]
-	timeout          field[time.Duration]
-	scrapeInterval   field[time.Duration]
-	delay            field[time.Duration]
-	maxResponseBytes field[int64]
-	bearerTokenFile  field[string]
+	name             place.Field[string]
+	url              place.Field[string]
+	timeout          place.Field[time.Duration]
+	scrapeInterval   place.Field[time.Duration]
+	delay            place.Field[time.Duration]
+	maxResponseBytes place.Field[int64]
+	bearerTokenFile  place.Field[string]
 	basicAuth        basicAuthConfig
 	tls              tlsConfig
 }
@@ -67,36 +68,36 @@ type backendConfig struct {
 type basicAuthConfig struct {
 	at           Position
 	given        bool
-	username     field[string]
-	passwordFile field[string]
+	username     place.Field[string]
+	passwordFile place.Field[string]
 }
 
 type tlsConfig struct {
 	at                 Position
 	given              bool
-	caFile             field[string]
-	certFile           field[string]
-	keyFile            field[string]
-	serverName         field[string]
-	insecureSkipVerify field[bool]
+	caFile             place.Field[string]
+	certFile           place.Field[string]
+	keyFile            place.Field[string]
+	serverName         place.Field[string]
+	insecureSkipVerify place.Field[bool]
 }
 
 // document reads one YAML document into the configuration.
-func (d *decoder) document(node *yaml.Node, into *config) {
-	var apiVersion, kind field[string]
+func (d decoder) document(node *yaml.Node, into *config) {
+	var apiVersion, kind place.Field[string]
 	rules, backends := len(into.rules), len(into.backends)
-	ok := d.object(node, "a configuration", fields{
-		"apiVersion": d.text("apiVersion", &apiVersion),
-		"kind":       d.text("kind", &kind),
+	ok := d.Object(node, "a configuration", place.Fields{
+		"apiVersion": d.Text("apiVersion", &apiVersion),
+		"kind":       d.Text("kind", &kind),
 		"backends": func(node *yaml.Node) {
-			elements, ok := d.list(node, "backends")
+			elements, ok := d.Elements(node, "backends")
 			into.gaps = into.gaps || !ok
 			for _, element := range elements {
 				d.backend(element, into)
 			}
 		},
 		"rules": func(node *yaml.Node) {
-			elements, ok := d.list(node, "rules")
+			elements, ok := d.Elements(node, "rules")
 			into.gaps = into.gaps || !ok
 			for _, element := range elements {
 				d.rule(element, into)
@@ -107,10 +108,10 @@ func (d *decoder) document(node *yaml.Node, into *config) {
 		into.gaps = true
 		return
 	}
-	head := d.begin()
-	d.constant("apiVersion", d.at(node), apiVersion, APIVersion)
-	d.constant("kind", d.at(node), kind, Kind)
-	into.blame(rules, backends, head.end())
+	before := len(*d.Problems)
+	d.Constant("apiVersion", d.At(node), apiVersion, APIVersion)
+	d.Constant("kind", d.At(node), kind, Kind)
+	into.blame(rules, backends, subject{}.own((*d.Problems)[before:]))
 }
 
 // blame gives the rules and backends of a document, from these indices on, the
@@ -126,24 +127,13 @@ func (c *config) blame(rules, backends int, problems Problems) {
 	}
 }
 
-// constant checks a field that has only one possible value.
-func (d *decoder) constant(name string, document Position, f field[string], want string) {
-	switch {
-	case !f.given:
-		d.report(document, fmt.Sprintf("field %q is missing", name), fmt.Sprintf("begin with %s: %s", name, want))
-	case f.valid && f.value != want:
-		d.report(f.at, fmt.Sprintf("field %q: %q is not supported", name, f.value), fmt.Sprintf("write %s: %s", name, want))
-	}
-}
-
 // rule adds an element of rules.
-func (d *decoder) rule(node *yaml.Node, into *config) {
-	named := *d
-	named.reporter.rule = peek(node, "metric")
-	own := d.begin()
+func (d decoder) rule(node *yaml.Node, into *config) {
+	s := subject{rule: peek(node, "metric")}
+	named := d.about(s)
 	r, ok := named.ruleFields(node)
 	named.presets(&r)
-	r.problems = own.end()
+	r.problems = into.note(s, *named.Problems)
 	if !ok {
 		into.gaps = true
 		return
@@ -151,49 +141,48 @@ func (d *decoder) rule(node *yaml.Node, into *config) {
 	into.rules = append(into.rules, r)
 }
 
-func (d *decoder) ruleFields(node *yaml.Node) (r ruleConfig, ok bool) {
-	r.at = d.at(target(node))
-	ok = d.object(node, "a rule", fields{
-		"metric":        d.text("metric", &r.metric),
-		"type":          oneOf(d, "type", &r.typ, TypePods, TypeObject, TypeExternal),
+func (d decoder) ruleFields(node *yaml.Node) (r ruleConfig, ok bool) {
+	r.at = d.At(place.Target(node))
+	ok = d.Object(node, "a rule", place.Fields{
+		"metric":        d.Text("metric", &r.metric),
+		"type":          place.OneOf(d.Decoder, "type", &r.typ, TypePods, TypeObject, TypeExternal),
 		"of":            d.kind("of", &r.of),
-		"backend":       d.text("backend", &r.backend),
+		"backend":       d.Text("backend", &r.backend),
 		"query":         d.expression("query", &r.query),
 		"buckets":       d.expression("buckets", &r.buckets),
-		"quantile":      d.number("quantile", &r.quantile),
-		"aggregate":     oneOf(d, "aggregate", &r.aggregate, Sum, Max, Avg),
-		"objectLabel":   d.text("objectLabel", &r.objectLabel),
-		"onIdle":        oneOf(d, "onIdle", &r.onIdle, PolicyError, PolicyZero),
-		"onEmpty":       oneOf(d, "onEmpty", &r.onEmpty, PolicyError, PolicyZero),
-		"onNaN":         oneOf(d, "onNaN", &r.onNaN, PolicyError, PolicyZero, PolicyDrop),
+		"quantile":      d.Number("quantile", &r.quantile),
+		"aggregate":     place.OneOf(d.Decoder, "aggregate", &r.aggregate, Sum, Max, Avg),
+		"objectLabel":   d.Text("objectLabel", &r.objectLabel),
+		"onIdle":        place.OneOf(d.Decoder, "onIdle", &r.onIdle, PolicyError, PolicyZero),
+		"onEmpty":       place.OneOf(d.Decoder, "onEmpty", &r.onEmpty, PolicyError, PolicyZero),
+		"onNaN":         place.OneOf(d.Decoder, "onNaN", &r.onNaN, PolicyError, PolicyZero, PolicyDrop),
 		"zeroWhen":      d.expression("zeroWhen", &r.zeroWhen),
-		"maxSampleAge":  d.duration("maxSampleAge", &r.maxSampleAge),
-		"allowNegative": d.boolean("allowNegative", &r.allowNegative),
-		"clampMin":      d.number("clampMin", &r.clampMin),
-		"clampMax":      d.number("clampMax", &r.clampMax),
-		"ceiling":       d.number("ceiling", &r.ceiling),
-		"scope":         oneOf(d, "scope", &r.scope, ScopeNamespace, ScopeCluster),
+		"maxSampleAge":  d.Duration("maxSampleAge", &r.maxSampleAge),
+		"allowNegative": d.Boolean("allowNegative", &r.allowNegative),
+		"clampMin":      d.Number("clampMin", &r.clampMin),
+		"clampMax":      d.Number("clampMax", &r.clampMax),
+		"ceiling":       d.Number("ceiling", &r.ceiling),
+		"scope":         place.OneOf(d.Decoder, "scope", &r.scope, ScopeNamespace, ScopeCluster),
 		"selectable": func(node *yaml.Node) {
-			elements, _ := d.list(node, "selectable")
+			elements, _ := d.Elements(node, "selectable")
 			for _, element := range elements {
-				var label field[string]
-				d.text("selectable", &label)(element)
+				var label place.Field[string]
+				d.Text("selectable", &label)(element)
 				r.selectable = append(r.selectable, label)
 			}
 		},
 		"preset": func(node *yaml.Node) { r.presets = d.names("preset", node) },
-		"with":   func(node *yaml.Node) { r.withAt, r.with = d.at(target(node)), d.parameters(node) },
+		"with":   func(node *yaml.Node) { r.withAt, r.with = d.At(place.Target(node)), d.parameters(node) },
 	})
 	return r, ok
 }
 
 // backend adds an element of backends.
-func (d *decoder) backend(node *yaml.Node, into *config) {
-	named := *d
-	named.reporter.backend = peek(node, "name")
-	own := d.begin()
+func (d decoder) backend(node *yaml.Node, into *config) {
+	s := subject{backend: peek(node, "name")}
+	named := d.about(s)
 	b, ok := named.backendFields(node)
-	b.problems = own.end()
+	b.problems = into.note(s, *named.Problems)
 	if !ok {
 		into.gaps = true
 		return
@@ -201,31 +190,31 @@ func (d *decoder) backend(node *yaml.Node, into *config) {
 	into.backends = append(into.backends, b)
 }
 
-func (d *decoder) backendFields(node *yaml.Node) (b backendConfig, ok bool) {
-	b.at = d.at(target(node))
-	ok = d.object(node, "a backend", fields{
-		"name":             d.text("name", &b.name),
-		"url":              d.text("url", &b.url),
-		"timeout":          d.duration("timeout", &b.timeout),
-		"scrapeInterval":   d.duration("scrapeInterval", &b.scrapeInterval),
-		"delay":            d.duration("delay", &b.delay),
+func (d decoder) backendFields(node *yaml.Node) (b backendConfig, ok bool) {
+	b.at = d.At(place.Target(node))
+	ok = d.Object(node, "a backend", place.Fields{
+		"name":             d.Text("name", &b.name),
+		"url":              d.Text("url", &b.url),
+		"timeout":          d.Duration("timeout", &b.timeout),
+		"scrapeInterval":   d.Duration("scrapeInterval", &b.scrapeInterval),
+		"delay":            d.Duration("delay", &b.delay),
 		"maxResponseBytes": d.bytes("maxResponseBytes", &b.maxResponseBytes),
-		"bearerTokenFile":  d.text("bearerTokenFile", &b.bearerTokenFile),
+		"bearerTokenFile":  d.Text("bearerTokenFile", &b.bearerTokenFile),
 		"basicAuth": func(node *yaml.Node) {
-			b.basicAuth.at, b.basicAuth.given = d.at(target(node)), true
-			d.object(node, "basicAuth", fields{
-				"username":     d.text("username", &b.basicAuth.username),
-				"passwordFile": d.text("passwordFile", &b.basicAuth.passwordFile),
+			b.basicAuth.at, b.basicAuth.given = d.At(place.Target(node)), true
+			d.Object(node, "basicAuth", place.Fields{
+				"username":     d.Text("username", &b.basicAuth.username),
+				"passwordFile": d.Text("passwordFile", &b.basicAuth.passwordFile),
 			})
 		},
 		"tls": func(node *yaml.Node) {
-			b.tls.at, b.tls.given = d.at(target(node)), true
-			d.object(node, "tls", fields{
-				"caFile":             d.text("caFile", &b.tls.caFile),
-				"certFile":           d.text("certFile", &b.tls.certFile),
-				"keyFile":            d.text("keyFile", &b.tls.keyFile),
-				"serverName":         d.text("serverName", &b.tls.serverName),
-				"insecureSkipVerify": d.boolean("insecureSkipVerify", &b.tls.insecureSkipVerify),
+			b.tls.at, b.tls.given = d.At(place.Target(node)), true
+			d.Object(node, "tls", place.Fields{
+				"caFile":             d.Text("caFile", &b.tls.caFile),
+				"certFile":           d.Text("certFile", &b.tls.certFile),
+				"keyFile":            d.Text("keyFile", &b.tls.keyFile),
+				"serverName":         d.Text("serverName", &b.tls.serverName),
+				"insecureSkipVerify": d.Boolean("insecureSkipVerify", &b.tls.insecureSkipVerify),
 			})
 		},
 	})
@@ -235,13 +224,9 @@ func (d *decoder) backendFields(node *yaml.Node) (b backendConfig, ok bool) {
 // peek returns the text of a field before the object is read, so that problems
 // can name their subject. It is "" if there is no such text.
 func peek(node *yaml.Node, name string) string {
-	node = target(node)
-	if node.Kind != yaml.MappingNode {
+	value := place.Lookup(node, name)
+	if value == nil || place.Target(value).Kind != yaml.ScalarNode || place.Target(value).Tag != "!!str" {
 		return ""
 	}
-	value := lookup(node, name)
-	if value == nil || target(value).Kind != yaml.ScalarNode || target(value).Tag != "!!str" {
-		return ""
-	}
-	return target(value).Value
+	return place.Target(value).Value
 }

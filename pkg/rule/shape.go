@@ -1,6 +1,10 @@
 package rule
 
-import "github.com/pitot-autoscaling/pitot/pkg/promexpr"
+import (
+	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
+)
 
 // A shape is one of the ways to write a rule, as a message calls it.
 type shape string
@@ -29,26 +33,26 @@ var shapeFields = map[shape]struct{ needs, may []string }{
 // shape returns which shape the rule is meant to have.
 func (r *ruleConfig) shape() shape {
 	switch {
-	case r.typ.value == TypePods:
+	case r.typ.Value == TypePods:
 		return ofPods
-	case r.typ.value == TypeExternal:
+	case r.typ.Value == TypeExternal:
 		return ofExternal
-	case r.typ.value != TypeObject:
+	case r.typ.Value != TypeObject:
 		return undecided
-	case r.quantile.given || r.buckets.given:
+	case r.quantile.Given || r.buckets.Given:
 		return ofQuantile
-	case r.aggregate.given:
+	case r.aggregate.Given:
 		return ofAggregate
-	case r.of.valid && r.of.value == namespaces:
+	case r.of.Valid && r.of.Value == namespaces:
 		return ofNamespaces
-	case r.objectLabel.given:
+	case r.objectLabel.Given:
 		return ofObject
 	}
 	return undecided
 }
 
 // expr returns the field with the expression that the shape asks.
-func (r *ruleConfig) expr() (name string, expr field[*promexpr.Expr]) {
+func (r *ruleConfig) expr() (name string, expr place.Field[*promexpr.Expr]) {
 	if r.shape() == ofQuantile {
 		return "buckets", r.buckets
 	}
@@ -65,17 +69,17 @@ type presence struct {
 // shaped returns the fields that depend on the shape.
 func (r *ruleConfig) shaped() []presence {
 	return []presence{
-		{"of", r.of.at, r.of.given},
-		{"query", r.query.at, r.query.given},
-		{"quantile", r.quantile.at, r.quantile.given},
-		{"buckets", r.buckets.at, r.buckets.given},
-		{"aggregate", r.aggregate.at, r.aggregate.given},
-		{"objectLabel", r.objectLabel.at, r.objectLabel.given},
-		{"onIdle", r.onIdle.at, r.onIdle.given},
-		{"onEmpty", r.onEmpty.at, r.onEmpty.given},
-		{"onNaN", r.onNaN.at, r.onNaN.given},
-		{"zeroWhen", r.zeroWhen.at, r.zeroWhen.given},
-		{"scope", r.scope.at, r.scope.given},
+		{"of", r.of.At, r.of.Given},
+		{"query", r.query.At, r.query.Given},
+		{"quantile", r.quantile.At, r.quantile.Given},
+		{"buckets", r.buckets.At, r.buckets.Given},
+		{"aggregate", r.aggregate.At, r.aggregate.Given},
+		{"objectLabel", r.objectLabel.At, r.objectLabel.Given},
+		{"onIdle", r.onIdle.At, r.onIdle.Given},
+		{"onEmpty", r.onEmpty.At, r.onEmpty.Given},
+		{"onNaN", r.onNaN.At, r.onNaN.Given},
+		{"zeroWhen", r.zeroWhen.At, r.zeroWhen.Given},
+		{"scope", r.scope.At, r.scope.Given},
 	}
 }
 
@@ -84,11 +88,11 @@ func (r *ruleConfig) shaped() []presence {
 func (r *ruleConfig) objectLabels() []string {
 	switch r.shape() {
 	case ofExternal:
-		if r.scope.value == ScopeCluster {
+		if r.scope.Value == ScopeCluster {
 			return nil
 		}
 	case ofObject:
-		return []string{"namespace", r.objectLabel.value}
+		return []string{"namespace", r.objectLabel.Value}
 	}
 	return []string{"namespace"}
 }
@@ -102,10 +106,10 @@ func (r *ruleConfig) requiredLabels() []string {
 	case ofQuantile:
 		return []string{"namespace", "pod", "le"}
 	case ofObject:
-		if !r.objectLabel.valid {
+		if !r.objectLabel.Valid {
 			return []string{"namespace"}
 		}
-		return []string{"namespace", r.objectLabel.value}
+		return []string{"namespace", r.objectLabel.Value}
 	case ofNamespaces:
 		return []string{"namespace"}
 	}

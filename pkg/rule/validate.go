@@ -1,11 +1,12 @@
 package rule
 
+import "github.com/pitot-autoscaling/pitot/pkg/internal/place"
+
 // A validator reports what is wrong with a configuration as a whole and with
-// each of its parts. It changes nothing.
+// each of its parts. It adds problems and changes nothing else.
 type validator struct {
-	config   *config
-	files    []File
-	problems *Problems
+	config *config
+	files  []File
 }
 
 // presence reports a configuration that cannot serve anything.
@@ -17,21 +18,23 @@ func (v *validator) presence() {
 	if len(v.files) > 0 {
 		start = Position{File: v.files[0].Name, Line: 1, Column: 1}
 	}
-	report := reporter{problems: v.problems}.report
+	var problems place.Problems
+	report := place.Reporter{Problems: &problems}.Report
 	if len(v.config.backends) == 0 {
 		report(start, "no backend is configured", "add backends: [{name: main, url: http://prometheus-operated.monitoring:9090}]")
 	}
 	if len(v.config.rules) == 0 {
 		report(start, "no rule is configured: there is nothing to serve", "")
 	}
+	v.config.note(subject{}, problems)
 }
 
 func (v *validator) rules() {
 	taken := map[key]*ruleConfig{}
 	for i := range v.config.rules {
 		r := &v.config.rules[i]
-		check := ruleCheck{ruleConfig: r, reporter: reporter{rule: r.metric.value, problems: v.problems}}
-		own := check.begin()
+		s := subject{rule: r.metric.Value}
+		check := ruleCheck{r, s.reporter()}
 		check.name()
 		check.fields()
 		check.numbers()
@@ -47,6 +50,6 @@ func (v *validator) rules() {
 		}
 		check.enough(v.config.backends)
 		check.uniqueness(taken)
-		r.problems = append(r.problems, own.end()...)
+		r.problems = append(r.problems, v.config.note(s, *check.Problems)...)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 )
 
 // What a backend's limits may be. Prometheus itself gives a query up after two
@@ -26,52 +28,52 @@ func (v *validator) backends() {
 	first := map[string]Position{}
 	for i := range v.config.backends {
 		b := &v.config.backends[i]
-		check := backendCheck{backendConfig: b, reporter: reporter{backend: b.name.value, problems: v.problems}}
-		own := check.begin()
+		s := subject{backend: b.name.Value}
+		check := backendCheck{b, s.reporter()}
 		check.identity(first)
 		check.address()
 		check.limits()
 		check.credentials()
 		check.transport()
-		b.problems = append(b.problems, own.end()...)
+		b.problems = append(b.problems, v.config.note(s, *check.Problems)...)
 	}
 }
 
 // A backendCheck reports what is wrong with one backend.
 type backendCheck struct {
 	*backendConfig
-	reporter
+	place.Reporter
 }
 
 var backendName = regexp.MustCompile(`^[a-zA-Z0-9]([-_.a-zA-Z0-9]*[a-zA-Z0-9])?$`)
 
 func (c backendCheck) identity(first map[string]Position) {
-	if !c.name.given {
-		c.report(c.at, `field "name" is missing: every backend needs it`, "")
+	if !c.name.Given {
+		c.Report(c.at, `field "name" is missing: every backend needs it`, "")
 	}
-	if !c.name.valid {
+	if !c.name.Valid {
 		return
 	}
-	if !backendName.MatchString(c.name.value) {
-		c.report(c.name.at, `field "name": a name has letters and digits, with "-", "_" and "." within`, "")
+	if !backendName.MatchString(c.name.Value) {
+		c.Report(c.name.At, `field "name": a name has letters and digits, with "-", "_" and "." within`, "")
 	}
-	if earlier, repeated := first[c.name.value]; repeated {
-		c.report(c.name.at, fmt.Sprintf("the name is already taken at %s", earlier), "")
+	if earlier, repeated := first[c.name.Value]; repeated {
+		c.Report(c.name.At, fmt.Sprintf("the name is already taken at %s", earlier), "")
 		return
 	}
-	first[c.name.value] = c.name.at
+	first[c.name.Value] = c.name.At
 }
 
 // address checks the URL, one problem at a time: each may hide the next.
 func (c backendCheck) address() {
-	if !c.url.given {
-		c.report(c.at, `field "url" is missing: every backend needs it`, "")
+	if !c.url.Given {
+		c.Report(c.at, `field "url" is missing: every backend needs it`, "")
 	}
-	if !c.url.valid {
+	if !c.url.Valid {
 		return
 	}
-	if cause, hint := urlProblem(c.url.value); cause != "" {
-		c.report(c.url.at, `field "url": `+cause, hint)
+	if cause, hint := urlProblem(c.url.Value); cause != "" {
+		c.Report(c.url.At, `field "url": `+cause, hint)
 	}
 }
 
@@ -104,36 +106,36 @@ func urlProblem(text string) (cause, hint string) {
 }
 
 func (c backendCheck) limits() {
-	if t := c.timeout.value; c.timeout.valid && (t < minTimeout || t > maxTimeout) {
-		c.report(c.timeout.at, fmt.Sprintf(`field "timeout": %s is not between %s and %s`, t, minTimeout, maxTimeout), "")
+	if t := c.timeout.Value; c.timeout.Valid && (t < minTimeout || t > maxTimeout) {
+		c.Report(c.timeout.At, fmt.Sprintf(`field "timeout": %s is not between %s and %s`, t, minTimeout, maxTimeout), "")
 	}
-	if i := c.scrapeInterval.value; c.scrapeInterval.valid && (i < minScrape || i > maxScrape) {
-		c.report(c.scrapeInterval.at, fmt.Sprintf(`field "scrapeInterval": %s is not between %s and %s`, i, minScrape, maxScrape), "")
+	if i := c.scrapeInterval.Value; c.scrapeInterval.Valid && (i < minScrape || i > maxScrape) {
+		c.Report(c.scrapeInterval.At, fmt.Sprintf(`field "scrapeInterval": %s is not between %s and %s`, i, minScrape, maxScrape), "")
 	}
-	if d := c.delay.value; c.delay.given && c.delay.valid && (d < 0 || d > maxDelay) {
-		c.report(c.delay.at, fmt.Sprintf(`field "delay": %s is not between 0s and %s`, d, maxDelay), "")
+	if d := c.delay.Value; c.delay.Given && c.delay.Valid && (d < 0 || d > maxDelay) {
+		c.Report(c.delay.At, fmt.Sprintf(`field "delay": %s is not between 0s and %s`, d, maxDelay), "")
 	}
-	if n := c.maxResponseBytes.value; c.maxResponseBytes.valid && (n < minResponseBytes || n > maxResponseBytes) {
+	if n := c.maxResponseBytes.Value; c.maxResponseBytes.Valid && (n < minResponseBytes || n > maxResponseBytes) {
 		hint := ""
 		if n > 0 && n < minResponseBytes {
 			hint = fmt.Sprintf("did you mean %dMi?", n)
 		}
-		c.report(c.maxResponseBytes.at, fmt.Sprintf(`field "maxResponseBytes": %d bytes is not between 1Ki and 1Gi`, n), hint)
+		c.Report(c.maxResponseBytes.At, fmt.Sprintf(`field "maxResponseBytes": %d bytes is not between 1Ki and 1Gi`, n), hint)
 	}
 }
 
 func (c backendCheck) credentials() {
-	if c.basicAuth.given && c.bearerTokenFile.given {
-		at := c.bearerTokenFile.at
+	if c.basicAuth.given && c.bearerTokenFile.Given {
+		at := c.bearerTokenFile.At
 		if c.basicAuth.at.Line > at.Line {
 			at = c.basicAuth.at
 		}
-		c.report(at, "basicAuth and bearerTokenFile exclude each other", "")
+		c.Report(at, "basicAuth and bearerTokenFile exclude each other", "")
 	}
 	if c.basicAuth.given {
 		c.together(c.basicAuth.at, "basicAuth", []presence{
-			{"username", c.basicAuth.username.at, c.basicAuth.username.given},
-			{"passwordFile", c.basicAuth.passwordFile.at, c.basicAuth.passwordFile.given},
+			{"username", c.basicAuth.username.At, c.basicAuth.username.Given},
+			{"passwordFile", c.basicAuth.passwordFile.At, c.basicAuth.passwordFile.Given},
 		})
 	}
 }
@@ -143,13 +145,13 @@ func (c backendCheck) transport() {
 	if !c.tls.given {
 		return
 	}
-	if c.url.valid && strings.HasPrefix(c.url.value, "http://") {
-		c.report(c.tls.at, "tls does nothing for an http address", `did you mean "https"?`)
+	if c.url.Valid && strings.HasPrefix(c.url.Value, "http://") {
+		c.Report(c.tls.at, "tls does nothing for an http address", `did you mean "https"?`)
 	}
-	if c.tls.certFile.given || c.tls.keyFile.given {
+	if c.tls.certFile.Given || c.tls.keyFile.Given {
 		c.together(c.tls.at, "a client certificate", []presence{
-			{"certFile", c.tls.certFile.at, c.tls.certFile.given},
-			{"keyFile", c.tls.keyFile.at, c.tls.keyFile.given},
+			{"certFile", c.tls.certFile.At, c.tls.certFile.Given},
+			{"keyFile", c.tls.keyFile.At, c.tls.keyFile.Given},
 		})
 	}
 }
@@ -157,6 +159,6 @@ func (c backendCheck) transport() {
 // together reports those of some fields that are missing.
 func (c backendCheck) together(at Position, what string, all []presence) {
 	for _, f := range slices.DeleteFunc(all, func(f presence) bool { return f.given }) {
-		c.report(at, fmt.Sprintf("field %q is missing: %s needs it", f.name, what), "")
+		c.Report(at, fmt.Sprintf("field %q is missing: %s needs it", f.name, what), "")
 	}
 }

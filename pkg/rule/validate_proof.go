@@ -15,15 +15,15 @@ const (
 
 // proof checks what proves zero and how old samples may be.
 func (c ruleCheck) proof() {
-	if age := c.maxSampleAge.value; c.maxSampleAge.given && c.maxSampleAge.valid && (age < minSampleAge || age > maxSampleAge) {
-		c.report(c.maxSampleAge.at, fmt.Sprintf(`field "maxSampleAge": %s is not between %s and %s`, age, minSampleAge, maxSampleAge), "")
+	if age := c.maxSampleAge.Value; c.maxSampleAge.Given && c.maxSampleAge.Valid && (age < minSampleAge || age > maxSampleAge) {
+		c.Report(c.maxSampleAge.At, fmt.Sprintf(`field "maxSampleAge": %s is not between %s and %s`, age, minSampleAge, maxSampleAge), "")
 	}
-	if !c.zeroWhen.valid || c.zeroWhen.value == nil {
+	if !c.zeroWhen.Valid || c.zeroWhen.Value == nil {
 		return
 	}
-	condition := c.zeroWhen.value
+	condition := c.zeroWhen.Value
 	if !condition.IsCondition() {
-		c.report(c.zeroWhen.at, `field "zeroWhen": the expression is no condition: it would have a result even where it does not hold`,
+		c.Report(c.zeroWhen.At, `field "zeroWhen": the expression is no condition: it would have a result even where it does not hold`,
 			"compare, as in max(redis_up) == 1, without bool")
 		return
 	}
@@ -37,5 +37,5 @@ func (c ruleCheck) proof() {
 	if len(allowed) > 0 {
 		hint = fmt.Sprintf("aggregate it, as in max by (%s) (redis_up) == 1", allowed[0])
 	}
-	c.report(c.zeroWhen.at, fmt.Sprintf(`field "zeroWhen": its result can have %s, so that another object's proof might count`, condition.Labels()), hint)
+	c.Report(c.zeroWhen.At, fmt.Sprintf(`field "zeroWhen": its result can have %s, so that another object's proof might count`, condition.Labels()), hint)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/common/model"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 	"github.com/pitot-autoscaling/pitot/pkg/rule/preset"
 )
@@ -15,7 +16,7 @@ import (
 // A ruleCheck reports what is wrong with one rule.
 type ruleCheck struct {
 	*ruleConfig
-	reporter
+	place.Reporter
 }
 
 // metricName is PromQL's. Of what fits into a segment of a URL's path, this is
@@ -24,18 +25,18 @@ var metricName = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 
 func (c ruleCheck) name() {
 	switch {
-	case !c.metric.given:
-		c.report(c.at, `field "metric" is missing: every rule needs it`, c.metricHint())
-	case c.metric.valid && !metricName.MatchString(c.metric.value):
-		c.report(c.metric.at, `field "metric": a name has letters, digits, "_" and ":", and begins with no digit`,
-			fmt.Sprintf("write %q", asMetricName(c.metric.value)))
+	case !c.metric.Given:
+		c.Report(c.at, `field "metric" is missing: every rule needs it`, c.metricHint())
+	case c.metric.Valid && !metricName.MatchString(c.metric.Value):
+		c.Report(c.metric.At, `field "metric": a name has letters, digits, "_" and ":", and begins with no digit`,
+			fmt.Sprintf("write %q", asMetricName(c.metric.Value)))
 	}
 }
 
 // metricHint is the usual name of what the rule's preset measures.
 func (c ruleCheck) metricHint() string {
 	if len(c.presets) > 0 {
-		if p, known := preset.Get(c.presets[0].value); known {
+		if p, known := preset.Get(c.presets[0].Value); known {
 			return fmt.Sprintf("name it, as in metric: %s", p.Metric)
 		}
 	}
@@ -54,8 +55,8 @@ func asMetricName(text string) string {
 // fields reports the fields that the shape of the rule lacks or cannot have.
 func (c ruleCheck) fields() {
 	shape := c.shape()
-	if !c.typ.given {
-		c.report(c.at, `field "type" is missing: every rule needs it`, `write type: Pods, type: Object or type: External, as in the HPA`)
+	if !c.typ.Given {
+		c.Report(c.at, `field "type" is missing: every rule needs it`, `write type: Pods, type: Object or type: External, as in the HPA`)
 	}
 	if shape == undecided {
 		c.undecided()
@@ -65,9 +66,9 @@ func (c ruleCheck) fields() {
 	for _, f := range c.shaped() {
 		switch {
 		case !f.given && slices.Contains(known.needs, f.name):
-			c.report(c.at, fmt.Sprintf("field %q is missing: %s needs it", f.name, shape), missingHint(f.name))
+			c.Report(c.at, fmt.Sprintf("field %q is missing: %s needs it", f.name, shape), missingHint(f.name))
 		case f.given && !slices.Contains(known.needs, f.name) && !slices.Contains(known.may, f.name):
-			c.report(f.at, fmt.Sprintf("field %q does not belong to %s", f.name, shape), strayHint(shape, f.name))
+			c.Report(f.at, fmt.Sprintf("field %q does not belong to %s", f.name, shape), strayHint(shape, f.name))
 		}
 	}
 }
@@ -83,22 +84,22 @@ func missingHint(name string) string {
 // undecided reports an Object rule that does not say how a sample becomes the
 // value of an object.
 func (c ruleCheck) undecided() {
-	if c.typ.value != TypeObject {
+	if c.typ.Value != TypeObject {
 		return
 	}
-	if !c.of.given {
-		c.report(c.at, `field "of" is missing: an Object rule needs it`, missingHint("of"))
+	if !c.of.Given {
+		c.Report(c.at, `field "of" is missing: an Object rule needs it`, missingHint("of"))
 		return
 	}
-	if !c.of.valid {
+	if !c.of.Valid {
 		return
 	}
 	const cause = "the rule does not say how its samples make the value of an object"
-	if c.of.value.mayHavePods() {
-		c.report(c.at, cause, "add aggregate: sum, max or avg over the object's pods, or quantile and buckets, or the objectLabel with the object's name")
+	if c.of.Value.mayHavePods() {
+		c.Report(c.at, cause, "add aggregate: sum, max or avg over the object's pods, or quantile and buckets, or the objectLabel with the object's name")
 		return
 	}
-	c.report(c.at, cause, fmt.Sprintf("add the label with the object's name, as in objectLabel: %s", c.of.value.singular()))
+	c.Report(c.at, cause, fmt.Sprintf("add the label with the object's name, as in objectLabel: %s", c.of.Value.singular()))
 }
 
 // strayHint says where a field belongs that a shape does not have.
@@ -130,30 +131,30 @@ func strayHint(s shape, name string) string {
 
 // numbers checks the quantile.
 func (c ruleCheck) numbers() {
-	q := c.quantile.value
-	if !c.quantile.valid || (q > 0 && q < 1) {
+	q := c.quantile.Value
+	if !c.quantile.Valid || (q > 0 && q < 1) {
 		return
 	}
 	hint := ""
 	if q > 1 && q < 100 {
 		hint = fmt.Sprintf("did you mean %.6g?", q/100)
 	}
-	c.report(c.quantile.at, fmt.Sprintf(`field "quantile": %g is not between 0 and 1`, q), hint)
+	c.Report(c.quantile.At, fmt.Sprintf(`field "quantile": %g is not between 0 and 1`, q), hint)
 }
 
 // ownership refuses to aggregate over the pods of a kind that has none.
 func (c ruleCheck) ownership() {
-	shape, of := c.shape(), c.of.value
-	if !c.of.valid || (shape != ofAggregate && shape != ofQuantile) {
+	shape, of := c.shape(), c.of.Value
+	if !c.of.Valid || (shape != ofAggregate && shape != ofQuantile) {
 		return
 	}
 	switch {
 	case of == pods:
-		c.report(c.of.at, "a pod has no pods to aggregate over", "a value for each pod is type: Pods")
+		c.Report(c.of.At, "a pod has no pods to aggregate over", "a value for each pod is type: Pods")
 	case of == namespaces:
-		c.report(c.of.at, "namespaces are no workload with pods to aggregate over", "aggregate in the query: sum by (namespace) (...)")
+		c.Report(c.of.At, "namespaces are no workload with pods to aggregate over", "aggregate in the query: sum by (namespace) (...)")
 	case !of.mayHavePods():
-		c.report(c.of.at, fmt.Sprintf("%s have no pods to aggregate over", of),
+		c.Report(c.of.At, fmt.Sprintf("%s have no pods to aggregate over", of),
 			fmt.Sprintf("give the label with the object's name instead, as in objectLabel: %s", of.singular()))
 	}
 }
@@ -161,10 +162,10 @@ func (c ruleCheck) ownership() {
 // object refuses a label that cannot hold the object's name.
 func (c ruleCheck) object() {
 	shape := c.shape()
-	if !c.objectLabel.given || !c.objectLabel.valid || (shape != ofObject && shape != ofNamespaces) {
+	if !c.objectLabel.Given || !c.objectLabel.Valid || (shape != ofObject && shape != ofNamespaces) {
 		return
 	}
-	label, cause, hint := c.objectLabel.value, "", ""
+	label, cause, hint := c.objectLabel.Value, "", ""
 	switch {
 	case !labelName.MatchString(label):
 		cause = fmt.Sprintf("%q is not a label name", label)
@@ -172,25 +173,25 @@ func (c ruleCheck) object() {
 		cause, hint = fmt.Sprintf(`the label with a namespace's name is "namespace", not %q`, label), "leave objectLabel out"
 	case shape == ofObject && label == "namespace":
 		cause = fmt.Sprintf("%q is the object's namespace, not its name", label)
-		hint = fmt.Sprintf("name another label, as in objectLabel: %s", c.of.value.singular())
+		hint = fmt.Sprintf("name another label, as in objectLabel: %s", c.of.Value.singular())
 	default:
 		return
 	}
-	c.report(c.objectLabel.at, `field "objectLabel": `+cause, hint)
+	c.Report(c.objectLabel.At, `field "objectLabel": `+cause, hint)
 }
 
 // labels reports labels that the result lacks, judging by the expression.
 func (c ruleCheck) labels() {
 	name, expr := c.expr()
-	if !expr.valid {
+	if !expr.Valid {
 		return
 	}
-	carried := expr.value.Labels()
+	carried := expr.Value.Labels()
 	required := c.requiredLabels()
 	for _, label := range required {
 		if !carried.Has(label) {
-			c.report(expr.at, fmt.Sprintf("field %q: the result cannot have the label %q; it can have %s", name, label, carried),
-				c.labelHint(label, required, expr.value))
+			c.Report(expr.At, fmt.Sprintf("field %q: the result cannot have the label %q; it can have %s", name, label, carried),
+				c.labelHint(label, required, expr.Value))
 		}
 	}
 }
@@ -200,7 +201,7 @@ func (c ruleCheck) labels() {
 func (c ruleCheck) labelHint(label string, required []string, expr *promexpr.Expr) string {
 	names, _ := expr.Labels().Names()
 	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(required, name) })
-	if name, ok := closest(label, names); ok {
+	if name, ok := place.Closest(label, names); ok {
 		return fmt.Sprintf("did you mean %q where the expression says %q?", label, name)
 	}
 	return fmt.Sprintf("group by (%s)", strings.Join(required, ", "))
@@ -214,20 +215,20 @@ var selectableLabel = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9_]{0,61}[a-zA-Z0-9
 func (c ruleCheck) selection() {
 	seen := map[string]bool{}
 	for _, f := range c.selectable {
-		if !f.valid {
+		if !f.Valid {
 			continue
 		}
 		switch {
-		case f.value == "namespace" || f.value == "pod" || f.value == "le":
-			c.report(f.at, fmt.Sprintf(`field "selectable": %q is not for selection`, f.value), "Pitot itself decides by namespace, pod and le")
-		case f.value == c.objectLabel.value:
-			c.report(f.at, fmt.Sprintf(`field "selectable": %q is not for selection`, f.value), "it is the objectLabel: the name of the object decides")
-		case !selectableLabel.MatchString(f.value):
-			c.report(f.at, fmt.Sprintf(`field "selectable": %q is not a label that an HPA can select by`, f.value), `use letters, digits and "_" within`)
-		case seen[f.value]:
-			c.report(f.at, fmt.Sprintf(`field "selectable": %q is given twice`, f.value), "")
+		case f.Value == "namespace" || f.Value == "pod" || f.Value == "le":
+			c.Report(f.At, fmt.Sprintf(`field "selectable": %q is not for selection`, f.Value), "Pitot itself decides by namespace, pod and le")
+		case f.Value == c.objectLabel.Value:
+			c.Report(f.At, fmt.Sprintf(`field "selectable": %q is not for selection`, f.Value), "it is the objectLabel: the name of the object decides")
+		case !selectableLabel.MatchString(f.Value):
+			c.Report(f.At, fmt.Sprintf(`field "selectable": %q is not a label that an HPA can select by`, f.Value), `use letters, digits and "_" within`)
+		case seen[f.Value]:
+			c.Report(f.At, fmt.Sprintf(`field "selectable": %q is given twice`, f.Value), "")
 		}
-		seen[f.value] = true
+		seen[f.Value] = true
 	}
 }
 
@@ -238,19 +239,19 @@ var labelName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
 func (c ruleCheck) reference(backends []backendConfig) {
 	var names []string
 	for _, b := range backends {
-		if !b.name.valid {
+		if !b.name.Valid {
 			return
 		}
-		names = append(names, b.name.value)
+		names = append(names, b.name.Value)
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	switch {
 	case len(names) == 0:
-	case !c.ruleConfig.backend.given && len(names) > 1:
-		c.report(c.at, `field "backend" is missing: there is more than one`, "name "+quotedList(names))
-	case c.ruleConfig.backend.valid && !slices.Contains(names, c.ruleConfig.backend.value):
-		c.report(c.ruleConfig.backend.at, fmt.Sprintf(`field "backend": there is no backend %q`, c.ruleConfig.backend.value), didYouMean(c.ruleConfig.backend.value, names))
+	case !c.backend.Given && len(names) > 1:
+		c.Report(c.at, `field "backend" is missing: there is more than one`, "name "+place.List(names))
+	case c.backend.Valid && !slices.Contains(names, c.backend.Value):
+		c.Report(c.backend.At, fmt.Sprintf(`field "backend": there is no backend %q`, c.backend.Value), place.DidYouMean(c.backend.Value, names))
 	}
 }
 
@@ -258,12 +259,12 @@ func (c ruleCheck) reference(backends []backendConfig) {
 // an expression of the user's own looks back over is the user's to know.
 func (c ruleCheck) enough(backends []backendConfig) {
 	for _, b := range backends {
-		least := preset.Samples * b.scrapeInterval.value
-		if !c.window.valid || !b.scrapeInterval.valid || !b.name.valid || b.name.value != c.ruleConfig.backend.value || c.window.value >= least {
+		least := preset.Samples * b.scrapeInterval.Value
+		if !c.window.Valid || !b.scrapeInterval.Valid || !b.name.Valid || b.name.Value != c.backend.Value || c.window.Value >= least {
 			continue
 		}
-		c.report(c.window.at, fmt.Sprintf("the window of %s is shorter than %d scrapes of backend %q, one each %s: its values would come and go",
-			model.Duration(c.window.value), preset.Samples, b.name.value, model.Duration(b.scrapeInterval.value)),
+		c.Report(c.window.At, fmt.Sprintf("the window of %s is shorter than %d scrapes of backend %q, one each %s: its values would come and go",
+			model.Duration(c.window.Value), preset.Samples, b.name.Value, model.Duration(b.scrapeInterval.Value)),
 			fmt.Sprintf("write with: {window: %s}", model.Duration(least)))
 		return
 	}
@@ -271,13 +272,13 @@ func (c ruleCheck) enough(backends []backendConfig) {
 
 // uniqueness reports a rule that answers to the same question as an earlier one.
 func (c ruleCheck) uniqueness(taken map[key]*ruleConfig) {
-	if !c.metric.valid || !c.typ.valid || !c.of.valid {
+	if !c.metric.Valid || !c.typ.Valid || !c.of.Valid {
 		return
 	}
 	compiled := c.compile()
 	for _, k := range compiled.keys() {
 		if first, repeated := taken[k]; repeated {
-			c.report(c.at, fmt.Sprintf("%s is already defined at %s", k, first.at), "")
+			c.Report(c.at, fmt.Sprintf("%s is already defined at %s", k, first.at), "")
 			return
 		}
 	}

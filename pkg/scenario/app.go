@@ -181,21 +181,11 @@ func (d decoder) app(node *yaml.Node, c *appConfig, file bool) {
 		return
 	}
 	if file {
-		d.constant("apiVersion", c.at, apiVersion, APIVersion)
-		d.constant("kind", c.at, kind, AppKind)
+		d.Constant("apiVersion", c.at, apiVersion, APIVersion)
+		d.Constant("kind", c.at, kind, AppKind)
 	}
 	c.setDefaults()
 	appCheck{c, d.Reporter}.all()
-}
-
-// constant checks a field that has only one possible value.
-func (d decoder) constant(name string, document Position, f place.Field[string], want string) {
-	switch {
-	case !f.Given:
-		d.Report(document, fmt.Sprintf("field %q is missing", name), fmt.Sprintf("begin with %s: %s", name, want))
-	case f.Valid && f.Value != want:
-		d.Report(f.At, fmt.Sprintf("field %q: %q is not supported", name, f.Value), fmt.Sprintf("write %s: %s", name, want))
-	}
 }
 
 func (d decoder) server(node *yaml.Node, s *serverConfig) {

@@ -116,8 +116,8 @@ func (d decoder) scenario(node *yaml.Node, s *scenarioConfig) []Case {
 	if !ok {
 		return nil
 	}
-	d.constant("apiVersion", s.at, apiVersion, APIVersion)
-	d.constant("kind", s.at, kind, ScenarioKind)
+	d.Constant("apiVersion", s.at, apiVersion, APIVersion)
+	d.Constant("kind", s.at, kind, ScenarioKind)
 	if tests != nil {
 		d.tests(tests, s)
 	}

@@ -256,6 +256,16 @@ func OneOf[T ~string](d *Decoder, name string, to *Field[T], words ...T) func(*y
 	})
 }
 
+// Constant checks a field of a document's head, which has only one possible value.
+func (d *Decoder) Constant(name string, document Position, f Field[string], want string) {
+	switch {
+	case !f.Given:
+		d.Report(document, fmt.Sprintf("field %q is missing", name), fmt.Sprintf("begin with %s: %s", name, want))
+	case f.Valid && f.Value != want:
+		d.Report(f.At, fmt.Sprintf("field %q: %q is not supported", name, f.Value), fmt.Sprintf("write %s: %s", name, want))
+	}
+}
+
 // Lookup returns the value of a mapping's field; nil if there is none.
 func Lookup(node *yaml.Node, name string) *yaml.Node {
 	node = Target(node)
