@@ -71,8 +71,8 @@ The exit code is 3 if anything is wrong.`,
 	flags.StringToStringVar(&d.writing.With, "with", nil, "a parameter of a preset, as in slots=8")
 	flags.StringVar(&d.rulesTo, "rules", "", "write the rules to this file")
 	flags.StringVar(&d.hpaTo, "hpa", "", "write the HPA to this file")
-	flags.IntVar(&d.samples, "samples", 5, "how often to read each URL")
-	flags.DurationVar(&d.every, "every", 500*time.Millisecond, "how long to wait between two reads of a URL")
+	flags.IntVar(&d.samples, "samples", 10, "how often to read each URL")
+	flags.DurationVar(&d.every, "every", 200*time.Millisecond, "how long to wait between two reads of a URL")
 	flags.BoolVar(&d.samePod, "same-pod", false, "the pages are reads of one pod, oldest first")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return d.run(cmd.Context(), env, args) }
 	return cmd

@@ -8,14 +8,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fixtures are real /metrics pages, where they are at hand. The pages of testdata
+// recorded are real /metrics pages: those that the presets are tested on, and those
+// that stand beside the repository, where they are at hand. The pages of testdata
 // were written for these tests.
-const fixtures = "../../../shared/presets/fixtures"
+var recorded = []string{"../internal/presettest/testdata/pages", "../../../shared/presets/fixtures"}
 
-func TestEachFixtureIsDetectedAsItsLibraryAndNoOther(t *testing.T) {
-	if _, err := os.Stat(fixtures); err != nil {
-		t.Skipf("the recorded pages are not beside the repository: %v", err)
+func TestEachRecordedPageIsDetectedAsItsLibraryAndNoOther(t *testing.T) {
+	for _, folder := range recorded {
+		t.Run(filepath.Base(folder), func(t *testing.T) {
+			if _, err := os.Stat(folder); err != nil {
+				t.Skipf("these pages are not at hand: %v", err)
+			}
+			detectsRecorded(t, folder)
+		})
 	}
+}
+
+func detectsRecorded(t *testing.T, folder string) {
 	for _, tt := range []struct {
 		page, library string
 		presets       []string
@@ -28,7 +37,7 @@ func TestEachFixtureIsDetectedAsItsLibraryAndNoOther(t *testing.T) {
 		{"flask", "prometheus-flask-exporter", []string{"flask-concurrency", "flask-p95", "flask-rps", "flask-worker-utilization"}, []string{"raw-paths"}},
 	} {
 		t.Run(tt.page, func(t *testing.T) {
-			page := readFile(t, filepath.Join(fixtures, tt.page+".prom"))
+			page := readFile(t, filepath.Join(folder, tt.page+".prom"))
 			report := Examine([]Pod{{Name: tt.page, Reads: []*Page{page}}}, Objective{})
 			if len(report.Libraries) != 1 || report.Libraries[0].Name != tt.library {
 				t.Errorf("found %+v, want %s alone", report.Libraries, tt.library)
