@@ -6,6 +6,7 @@ import "math"
 // serves what no row describes: overload and warm-up.
 type histogram struct {
 	cells       []float64
+	rises       []float64 // what cells have besides, by how it differs from the cell before
 	total       float64
 	first, last int // cells that may hold something
 }
@@ -20,7 +21,7 @@ const (
 var shortestBits = math.Float64bits(shortest)
 
 func newHistogram() histogram {
-	return histogram{cells: make([]float64, cellCount), first: cellCount - 1}
+	return histogram{cells: make([]float64, cellCount), rises: make([]float64, cellCount), first: cellCount - 1}
 }
 
 func cellOf(x float64) float64 {
@@ -71,13 +72,22 @@ func (h *histogram) spread(low, high, weight float64) {
 	}
 	each := weight / (high - low)
 	h.cells[first] += each * (float64(first+1) - low)
-	for i := first + 1; i < last; i++ {
-		h.cells[i] += each
-	}
+	h.rises[first+1] += each
+	h.rises[last] -= each
 	h.cells[last] += each * (high - float64(last))
 }
 
-// within is the number of requests that took at most x.
+// settle brings all into the cells.
+func (h *histogram) settle() {
+	level := 0.0
+	for i := h.first; i <= h.last; i++ {
+		level += h.rises[i]
+		h.cells[i] += max(0, level)
+		h.rises[i] = 0
+	}
+}
+
+// within is the number of requests that took at most x, once all have settled.
 func (h *histogram) within(x float64) float64 {
 	at := cellOf(x)
 	sum := 0.0
@@ -92,7 +102,7 @@ func (h *histogram) bounds() (low, high float64) {
 	return timeOf(h.first), timeOf(h.last + 1)
 }
 
-// merge counts all that another has counted.
+// merge counts all that another has counted, which has settled.
 func (h *histogram) merge(o *histogram) {
 	for i := o.first; i <= o.last; i++ {
 		h.cells[i] += o.cells[i]
@@ -104,6 +114,7 @@ func (h *histogram) merge(o *histogram) {
 func (h *histogram) reset() {
 	if h.total > 0 {
 		clear(h.cells[h.first : h.last+1])
+		clear(h.rises[h.first : h.last+1])
 	}
 	h.total, h.first, h.last = 0, cellCount-1, 0
 }

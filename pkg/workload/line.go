@@ -8,25 +8,28 @@ import "math"
 func (c *cohort) stand(f *fleet, t *table, speed float64) {
 	capacity := t.capacity * speed
 	line := c.line()
-	wait := c.wait(f, line, capacity)
+	wait := c.wait(f, line, capacity, &c.past.mean)
 	mean := c.own.mean(math.Inf(1))
 	least := c.own[0]
 	for i, x := range c.own {
-		other := c.wait(f, line*(1+c.crowd.excess(i)), capacity)
+		other := c.wait(f, line*(1+c.crowd.excess(i)), capacity, &c.past.hints[i])
 		c.own[i] = max(least, wait+mean+addSquares(x-mean, other-wait))
 	}
 }
 
 // wait is how long ago the first of so many in a line came. Those that came before
 // the overload count as if they had come at the rate of service.
-func (c *cohort) wait(f *fleet, line, capacity float64) float64 {
+func (c *cohort) wait(f *fleet, line, capacity float64, hint *int) float64 {
 	came := c.grown - line
 	earlier := max(0, c.past.values[0]-came)
-	return f.now - c.past.when(came) + earlier/capacity
+	return f.now - c.past.when(came, hint) + earlier/capacity
 }
 
 // addSquares is the root of the sum of squares that keep their signs.
 func addSquares(a, b float64) float64 {
 	sum := a*math.Abs(a) + b*math.Abs(b)
-	return math.Copysign(math.Sqrt(math.Abs(sum)), sum)
+	if sum < 0 {
+		return -math.Sqrt(-sum)
+	}
+	return math.Sqrt(sum)
 }

@@ -9,6 +9,9 @@ package workload
 type past struct {
 	times, values []float64
 	stride, skip  int
+
+	hints  [levelCount]int // of those that look for the levels
+	mean   int             // of those that look for the mean
 }
 
 const maxPast = 4096
@@ -43,28 +46,29 @@ func (p *past) thin() {
 }
 
 // when is the time at which a value was reached, and value what was reached at a
-// time. Before the past began there is nothing, and nothing is after its end.
-func (p *past) when(value float64) float64 { return lookUp(p.values, p.times, value) }
-func (p *past) value(time float64) float64 { return lookUp(p.times, p.values, time) }
+// time. Before the past began there is nothing, and nothing is after its end. They
+// begin to look at a hint, as both grow from step to step.
+func (p *past) when(value float64, hint *int) float64 { return lookUp(p.values, p.times, value, hint) }
+func (p *past) value(time float64, hint *int) float64 { return lookUp(p.times, p.values, time, hint) }
 
 // lookUp is y at x, linear between points that rise in both.
-func lookUp(xs, ys []float64, x float64) float64 {
-	low, high := 0, len(xs)-1
-	if x <= xs[low] {
-		return ys[low]
+func lookUp(xs, ys []float64, x float64, hint *int) float64 {
+	last := len(xs) - 1
+	if x <= xs[0] {
+		return ys[0]
 	}
-	if x >= xs[high] {
-		return ys[high]
+	if x >= xs[last] {
+		return ys[last]
 	}
-	for high-low > 1 {
-		middle := (low + high) / 2
-		if xs[middle] <= x {
-			low = middle
-		} else {
-			high = middle
-		}
+	i := min(*hint, last-1)
+	for xs[i] > x {
+		i--
 	}
-	return ys[low] + (x-xs[low])/(xs[high]-xs[low])*(ys[high]-ys[low])
+	for xs[i+1] <= x {
+		i++
+	}
+	*hint = i
+	return ys[i] + (x-xs[i])/(xs[i+1]-xs[i])*(ys[i+1]-ys[i])
 }
 
 func (p *past) clone() past {

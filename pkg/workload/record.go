@@ -116,6 +116,7 @@ func quantileOf(p float64, records ...*record) float64 {
 			m.add(&row.shape, *r.weight(row))
 		}
 		if r.rest.total > 0 {
+			r.rest.settle()
 			m.rests = append(m.rests, &r.rest)
 		}
 	}
@@ -128,6 +129,7 @@ func (r *record) merge(o *record) {
 		r.add(row, *o.weight(row))
 	}
 	if o.rest.total > 0 {
+		o.rest.settle()
 		r.rest.merge(&o.rest)
 	}
 }

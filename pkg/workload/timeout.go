@@ -13,7 +13,7 @@ func (c *cohort) expire(f *fleet, spare float64) {
 	left := min(f.law.until(spare), f.book.timeout)
 	most := f.book.timeout / max(left, 1e-9)
 	if f.server.Kind != Async {
-		most = c.grown - c.past.value(f.now-(f.book.timeout-left))
+		most = c.grown - c.past.value(f.now-(f.book.timeout-left), &c.past.mean)
 	}
 	if over := c.backlog - most; over > 0 {
 		c.outcome.gaveUp = over
