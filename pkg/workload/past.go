@@ -10,8 +10,8 @@ type past struct {
 	times, values []float64
 	stride, skip  int
 
-	hints  [levelCount]int // of those that look for the levels
-	mean   int             // of those that look for the mean
+	hints [levelCount]int // of those that look for the levels
+	mean  int             // of those that look for the mean
 }
 
 const maxPast = 4096
