@@ -165,14 +165,14 @@ func (c *cohort) swell(f *fleet, coming float64) {
 	if c.backlog <= 0 {
 		c.start(f)
 	}
-	c.backlog = c.number
+	c.backlog, c.behind, c.ebbing = c.number, 1, false
 	c.spread += coming
 	c.note(f, coming)
 }
 
 // start begins the past of an overload.
 func (c *cohort) start(f *fleet) {
-	c.behind, c.grown = 1, c.backlog
+	c.behind, c.ebbing, c.grown = 1, false, c.backlog
 	if f.server.Kind == Async {
 		c.crush.begin(f, c.number)
 		return

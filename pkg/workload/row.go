@@ -20,14 +20,6 @@ var levels = func() []float64 {
 
 const levelCount = 34
 
-// normals are the quantiles of the normal distribution at the levels.
-var normals = func() (z [levelCount]float64) {
-	for i, p := range levels {
-		z[i] = math.Sqrt2 * math.Erfinv(2*max(p, 0.0001)-1)
-	}
-	return z
-}()
-
 // A shape is a distribution of latency by its quantiles at the levels.
 type shape [levelCount]float64
 
@@ -69,9 +61,13 @@ func (s *shape) within(x float64) float64 {
 	if x >= s[levelCount-1] {
 		return 1
 	}
-	i := 1
-	for s[i] <= x {
-		i++
+	i, above := 1, levelCount-1 // the first above x
+	for i < above {
+		if middle := (i + above) / 2; s[middle] <= x {
+			i = middle + 1
+		} else {
+			above = middle
+		}
 	}
 	return levels[i-1] + (levels[i]-levels[i-1])*(x-s[i-1])/(s[i]-s[i-1])
 }
