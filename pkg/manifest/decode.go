@@ -114,9 +114,7 @@ func (d *decoder) unknown(path, name string, known []string) {
 		hint = fmt.Sprintf("did you mean %q?", known[i])
 	}
 	key, _ := d.object.find(path)
-	d.problems = append(d.problems, Problem{
-		Position: d.object.at(key), Name: d.object.name(), Field: path, Cause: "unknown field", Hint: hint,
-	})
+	d.problems = append(d.problems, d.object.problemAt(key, path, "unknown field", hint))
 }
 
 func (d *decoder) slice(path string, in any, out reflect.Value) {

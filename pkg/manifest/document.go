@@ -10,6 +10,8 @@ import (
 
 	yamlv3 "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/yaml"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 )
 
 // kind is what this package reads.
@@ -97,7 +99,7 @@ func (d document) yaml(err error) Problem {
 			at.Line = d.from + line
 		}
 	}
-	return Problem{Position: at, Cause: "invalid YAML: " + cause}
+	return Problem{Problem: place.Problem{Position: at, Cause: "invalid YAML: " + cause}}
 }
 
 // unfold sorts out the HorizontalPodAutoscalers of a List, or finds that the

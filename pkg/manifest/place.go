@@ -3,16 +3,30 @@ package manifest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	yamlv3 "go.yaml.in/yaml/v3"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/place"
 )
 
 // problem is one at a field of the object. Without the field it points at what
 // should have it.
 func (o *object) problem(field, cause, hint string) Problem {
 	_, value := o.find(field)
-	return Problem{Position: o.at(value), Name: o.name(), Field: field, Cause: cause, Hint: hint}
+	return o.problemAt(value, field, cause, hint)
+}
+
+// problemAt is one at a node. Its subject is the object's name, if it has one,
+// and the field, if it is one.
+func (o *object) problemAt(node *yamlv3.Node, field, cause, hint string) Problem {
+	words := slices.DeleteFunc([]string{o.name(), field}, func(word string) bool { return word == "" })
+	return Problem{
+		Problem: place.Problem{Position: o.at(node), Subject: strings.Join(words, ": "), Cause: cause, Hint: hint},
+		Field:   field,
+	}
 }
 
 func (o *object) name() string {
@@ -47,10 +61,10 @@ func (o *object) find(path string) (name, value *yamlv3.Node) {
 }
 
 func descend(node *yamlv3.Node, step string) (name, value *yamlv3.Node) {
-	node = resolved(node)
 	if node == nil {
 		return nil, nil
 	}
+	node = place.Target(node)
 	if step[0] == '[' {
 		step = step[1 : len(step)-1]
 	}
@@ -67,14 +81,6 @@ func descend(node *yamlv3.Node, step string) (name, value *yamlv3.Node) {
 		}
 	}
 	return nil, nil
-}
-
-// resolved is the node that an alias stands for.
-func resolved(node *yamlv3.Node) *yamlv3.Node {
-	if node != nil && node.Kind == yamlv3.AliasNode {
-		return node.Alias
-	}
-	return node
 }
 
 // repeated finds fields that are given twice: YAML forbids them, and the
@@ -94,10 +100,7 @@ func (o *object) repeated() Problems {
 					continue
 				}
 				if line, twice := first[child.Value]; twice {
-					problems = append(problems, Problem{
-						Position: o.at(child), Name: o.name(), Field: below(path, child.Value),
-						Cause: fmt.Sprintf("given twice, first in line %d", line),
-					})
+					problems = append(problems, o.problemAt(child, below(path, child.Value), fmt.Sprintf("given twice, first in line %d", line), ""))
 					continue
 				}
 				first[child.Value] = o.at(child).Line

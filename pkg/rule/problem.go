@@ -30,7 +30,7 @@ type Problems []Problem
 func (ps Problems) Error() string { return place.Lines(ps) }
 
 func (ps Problems) sort() {
-	slices.SortStableFunc(ps, func(a, b Problem) int { return a.Position.Compare(b.Position) })
+	slices.SortStableFunc(ps, func(a, b Problem) int { return place.Compare(a.Position, b.Position) })
 }
 
 // A subject is the rule or the backend that has problems. The zero subject is

@@ -40,7 +40,7 @@ func ReadAutoscaler(name string, text []byte, which string, overrides ...Overrid
 	return changed, nil
 }
 
-// fromManifest are the problems of a manifest in the words of this package.
+// fromManifest are the problems of a manifest as those of this package.
 func fromManifest(err error) error {
 	var found manifest.Problems
 	if !errors.As(err, &found) {
@@ -48,8 +48,7 @@ func fromManifest(err error) error {
 	}
 	var problems Problems
 	for _, p := range found {
-		subject := strings.Trim(p.Name+": "+p.Field, ": ")
-		problems = append(problems, Problem{Position: Position(p.Position), Subject: subject, Cause: p.Cause, Hint: p.Hint})
+		problems = append(problems, p.Problem)
 	}
 	return problems
 }
@@ -81,10 +80,10 @@ func override(name string, text []byte, a manifest.Autoscaler, overrides []Overr
 	var none manifest.Autoscaler
 	node := standing(text, a.Line, a.Column)
 	if node == nil {
-		return none, Problems{{Position: Position(a.Position), Subject: a.Name, Cause: "an override cannot find it in the text", Hint: "write it as a document of its own"}}
+		return none, Problems{{Position: a.Position, Subject: a.Name, Cause: "an override cannot find it in the text", Hint: "write it as a document of its own"}}
 	}
 	if version := place.Lookup(node, "apiVersion"); version != nil && version.Value == "autoscaling/v1" {
-		return none, Problems{{Position: Position(a.Position), Subject: a.Name, Cause: "autoscaling/v1 cannot be overridden", Hint: "write it as autoscaling/v2"}}
+		return none, Problems{{Position: a.Position, Subject: a.Name, Cause: "autoscaling/v1 cannot be overridden", Hint: "write it as autoscaling/v2"}}
 	}
 	head(node, "apiVersion", "autoscaling/v2")
 	head(node, "kind", "HorizontalPodAutoscaler")

@@ -34,11 +34,11 @@ func (p Position) String() string {
 }
 
 // Compare orders positions by file, line and column.
-func (p Position) Compare(other Position) int {
+func Compare(a, b Position) int {
 	return cmp.Or(
-		cmp.Compare(p.File, other.File),
-		cmp.Compare(p.Line, other.Line),
-		cmp.Compare(p.Column, other.Column),
+		cmp.Compare(a.File, b.File),
+		cmp.Compare(a.Line, b.Line),
+		cmp.Compare(a.Column, b.Column),
 	)
 }
 
@@ -91,7 +91,7 @@ func (ps Problems) Err() error {
 	if len(ps) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(ps, func(a, b Problem) int { return a.Position.Compare(b.Position) })
+	slices.SortStableFunc(ps, func(a, b Problem) int { return Compare(a.Position, b.Position) })
 	return ps
 }
 
