@@ -79,6 +79,9 @@ type Deps struct {
 	// metrics backend.
 	ReadyChecks map[string]func() error
 
+	// Certificate is served to clients; nil means that of the options.
+	Certificate Certificate
+
 	// Pages answer further paths, such as "/statusz", also in place of the generic
 	// server's own. As with /metrics, the cluster decides who may get a path.
 	Pages map[string]http.Handler
@@ -105,7 +108,7 @@ func New(opts *Options, deps Deps) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	serving, err := listen(opts)
+	serving, err := listen(opts, deps.Certificate)
 	if err != nil {
 		return nil, err
 	}
@@ -117,9 +120,11 @@ func New(opts *Options, deps Deps) (_ *Server, err error) {
 
 	s := &Server{
 		addr:  serving.Listener.Addr().(*net.TCPAddr),
-		ca:    generatedCA(serving),
 		pages: deps.Pages,
 		ready: make(chan struct{}),
+	}
+	if deps.Certificate == nil {
+		s.ca = generatedCA(serving)
 	}
 	config := genericserver.NewConfig(apis.codecs)
 	if err := serving.ApplyTo(&config.SecureServing); err != nil {
@@ -174,9 +179,9 @@ func tune(config *genericserver.Config, opts *Options) {
 	}
 }
 
-// listen binds the port that opts name and finds a certificate for it. The
-// result holds the listener; opts stay as they are.
-func listen(opts *Options) (*genericoptions.SecureServingOptions, error) {
+// listen binds the port that opts name and finds a certificate for it, unless it
+// is given. The result holds the listener; opts stay as they are.
+func listen(opts *Options, certificate Certificate) (*genericoptions.SecureServingOptions, error) {
 	serving := *opts.Serving
 	serving.BindAddress = opts.bindAddress()
 	if serving.Listener == nil {
@@ -188,6 +193,10 @@ func listen(opts *Options) (*genericoptions.SecureServingOptions, error) {
 			return nil, err
 		}
 		serving.Listener = listener
+	}
+	if certificate != nil {
+		serving.ServerCert.GeneratedCert = servedCertificate{certificate}
+		return &serving, nil
 	}
 	loopback := []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
 	if err := serving.MaybeDefaultWithSelfSignedCerts("localhost", nil, loopback); err != nil {
