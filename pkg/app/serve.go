@@ -17,11 +17,12 @@ import (
 
 // serveOptions are the flags of "pitot serve".
 type serveOptions struct {
-	config  *[]string
-	refresh time.Duration
-	maxAge  time.Duration
-	log     logOptions
-	server  *server.Options
+	config       *[]string
+	refresh      time.Duration
+	maxAge       time.Duration
+	log          logOptions
+	certificates certificateOptions
+	server       *server.Options
 }
 
 func newServe(env Env) *cobra.Command {
@@ -48,12 +49,14 @@ was. /statusz shows what is served.`,
 	flags.DurationVar(&o.refresh, "refresh-interval", 15*time.Second, "time between two queries of a metric that is being read")
 	flags.DurationVar(&o.maxAge, "max-age", 0, "age beyond which a value is not served any more (default: twice --refresh-interval, at least 30s)")
 	o.log.addFlags(flags)
+	o.certificates.addFlags(flags)
 	o.server.AddFlags(flags)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), env) }
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), env, flags.Changed) }
 	return cmd
 }
 
-func (o *serveOptions) validate() error {
+// validate reports what is wrong with the flags, told which of them were given.
+func (o *serveOptions) validate(given func(flag string) bool) error {
 	var errs []error
 	if o.refresh < time.Second {
 		errs = append(errs, fmt.Errorf("--refresh-interval %s: use 1s or more", o.refresh))
@@ -61,19 +64,20 @@ func (o *serveOptions) validate() error {
 	if o.maxAge != 0 && o.maxAge <= o.refresh {
 		errs = append(errs, fmt.Errorf("--max-age %s: use more than --refresh-interval %s", o.maxAge, o.refresh))
 	}
+	errs = append(errs, o.certificates.validate(o.server, given)...)
 	if err := errors.Join(append(errs, o.server.Validate()...)...); err != nil {
 		return usageError("%w", err)
 	}
 	return nil
 }
 
-func (o *serveOptions) run(ctx context.Context, env Env) error {
+func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string) bool) error {
 	log, err := o.log.logger(env)
 	if err != nil {
 		return err
 	}
 	defer log.Sync() //nolint:errcheck // standard error may be a pipe, which cannot be synced
-	if err := o.validate(); err != nil {
+	if err := o.validate(given); err != nil {
 		return err
 	}
 	reload, err := newReloader(newConfigFiles(env, *o.config), newLateClient, log.Named("config"))
@@ -99,12 +103,21 @@ func (o *serveOptions) run(ctx context.Context, env Env) error {
 	if err != nil {
 		return err
 	}
-	api, err := server.New(o.server, server.Deps{
+	keeper, err := o.keepCertificate(ctx, group, log.Named("certificates"))
+	if err != nil {
+		return err
+	}
+	deps := server.Deps{
 		Custom:      metrics,
 		External:    metrics,
 		ReadyChecks: ready,
-		Pages:       map[string]http.Handler{"/statusz": statusPage{reload: reload, store: store, pods: index, demand: watcher}},
-	})
+		Pages:       map[string]http.Handler{"/statusz": statusPage{reload: reload, store: store, pods: index, demand: watcher, keeper: keeper}},
+	}
+	if keeper != nil {
+		deps.Certificate = keeper
+		deps.ReadyChecks["certificate"] = keeper.Ready
+	}
+	api, err := server.New(o.server, deps)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/certs"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/demand"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 )
@@ -20,6 +21,7 @@ type statusPage struct {
 	store  *snapshot.Store
 	pods   podIndex
 	demand *demand.Watcher // nil: there is no cluster
+	keeper *certs.Keeper   // nil: the certificate comes from files
 }
 
 // ServeHTTP implements http.Handler.
@@ -28,6 +30,10 @@ func (p statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.demand != nil {
 		watched, err := p.demand.Watched()
 		report.Cluster = statusOfCluster(watched, p.pods.Err(), err)
+	}
+	if p.keeper != nil {
+		certificates := p.keeper.Report()
+		report.Certificates = &certificates
 	}
 	if r.URL.Query().Get("format") == "json" || strings.Contains(r.Header.Get("Accept"), "application/json") {
 		w.Header().Set("Content-Type", "application/json")
@@ -48,6 +54,8 @@ type statusReport struct {
 	Backends []statusBackend `json:"backends"`
 	Queries  []statusQuery   `json:"queries"`
 	Cluster  *statusCluster  `json:"cluster,omitempty"` // left out where there is none
+
+	Certificates *certs.Report `json:"certificates,omitempty"` // left out where they come from files
 
 	age      time.Duration
 	problems []string
@@ -189,6 +197,9 @@ func (s statusReport) write(w io.Writer) {
 				fmt.Fprintln(w, problem)
 			}
 		})
+	}
+	if c := s.Certificates; c != nil {
+		section("certificates: problems", len(c.Problems), func(w io.Writer) { writeCertificates(w, c) })
 	}
 	section("queries kept fresh", len(s.Queries), func(w io.Writer) {
 		for _, q := range s.Queries {
