@@ -181,7 +181,7 @@ func readPageFile(env Env, arg string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // it was only read
 		source = file
 	}
 	return readBounded(source, podName(arg))

@@ -203,20 +203,22 @@ func (w Writing) metricSpec(r served) string {
 	if p.HPAType() == "Pods" {
 		return head + fmt.Sprintf("  - type: Pods\n    pods:\n      metric: {name: %s}\n      target: %s\n", r.metric, goal)
 	}
-	return head + fmt.Sprintf("  - type: Object\n    object:\n      describedObject: {%s}\n      metric:\n        name: %s\n%s      target: %s\n",
+	return head + fmt.Sprintf("  - type: Object\n    object:\n      describedObject: %s\n      metric:\n        name: %s\n%s      target: %s\n",
 		w.describedObject(p), r.metric, selector(p), goal)
 }
 
+// describedObject is what a metric is of. An Ingress or Service may be called
+// otherwise than the Deployment.
 func (w Writing) describedObject(p *preset.Preset) string {
 	switch {
 	case p.Rule.Type == "External" || p.Rule.Of == "namespaces":
-		return fmt.Sprintf("apiVersion: v1, kind: Namespace, name: %q", w.Namespace)
+		return fmt.Sprintf("{apiVersion: v1, kind: Namespace, name: %q}", w.Namespace)
 	case p.Rule.Of == "ingresses.networking.k8s.io":
-		return fmt.Sprintf("apiVersion: networking.k8s.io/v1, kind: Ingress, name: %q", w.Name)
+		return fmt.Sprintf("{apiVersion: networking.k8s.io/v1, kind: Ingress, name: %q} # yours", w.Name)
 	case p.Rule.Of == "services":
-		return fmt.Sprintf("apiVersion: v1, kind: Service, name: %q", w.Name)
+		return fmt.Sprintf("{apiVersion: v1, kind: Service, name: %q} # yours", w.Name)
 	default:
-		return fmt.Sprintf("apiVersion: apps/v1, kind: Deployment, name: %q", w.Name)
+		return fmt.Sprintf("{apiVersion: apps/v1, kind: Deployment, name: %q}", w.Name)
 	}
 }
 
