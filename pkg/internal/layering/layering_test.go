@@ -75,7 +75,7 @@ var only = []struct {
 	{"sigs.k8s.io/custom-metrics-apiserver/pkg/cmd", nil, "its AdapterBase insists on a kubeconfig and fixes the group names"},
 	{"gonum.org/v1/plot", []string{"pkg/report"}, "charts, fonts and image formats: 9 MB of binary"},
 	{"github.com/spf13/cobra", []string{"pkg/app"}, "commands live in app"},
-	{"go.yaml.in/yaml", []string{"pkg/rule", "pkg/rule/preset", "pkg/manifest", "pkg/scenario", "pkg/internal/place"}, "configuration, manifests and scenarios are parsed in one place each, and point at lines"},
+	{"go.yaml.in/yaml", []string{"pkg/rule", "pkg/rule/preset", "pkg/manifest", "pkg/scenario", "pkg/internal/place"}, "place reads texts and points at their lines, manifest as the API server does; rule and scenario say what the nodes mean"},
 	{"k8s.io/api/autoscaling", []string{"pkg/manifest", "pkg/internal/demand"}, "net/http and 18 modules: everybody else speaks of HPAs in the words of pkg/hpa"},
 }
 
