@@ -45,19 +45,39 @@ func (l *loops) arrivals(pods int) float64 {
 }
 
 // crowding is the utilization at which a loop with random arrivals has as many
-// requests: what a good balancer saves is that others are there less often. Its
-// constants for LeastRequests are fitted to package exact, with 4 pods of 1 and 4
-// loops and exponential work: the fewest are joined when their request is partly
-// done, and a pod with few requests may still have a loop with many.
+// requests: what a good balancer saves is that others are there less often. A delay
+// before the loop blurs what it arranged: by how much is fitted to package exact.
 func (l *loops) crowding(pods int, utilization float64) float64 {
-	if l.balancer != LeastRequests || pods == 1 {
-		return calmed(utilization, l.arrivals(pods), l.SCV)
+	if pods == 1 || l.balancer == Random || utilization <= 0 {
+		return utilization
 	}
-	alone := utilization / (1 - utilization)
-	wait := erlangC(pods, utilization) * (1 - 0.65*utilization*utilization + alone/float64(pods))
-	wait = min(wait, alone)
-	wait += (alone - wait) * 0.8 * (1 - 1/float64(l.count))
-	return wait / (1 + wait)
+	others := l.others(pods, utilization)
+	if l.delay != nil {
+		sojourn := l.seconds / (1 - utilization)
+		random := utilization / (1 - utilization)
+		others += (random - others) * l.delay.seconds / (l.delay.seconds + 2*sojourn)
+	}
+	return others / (1 + others)
+}
+
+// others is how many others a request meets at its loop.
+func (l *loops) others(pods int, utilization float64) float64 {
+	if l.balancer == LeastRequests {
+		return l.fewest(pods, utilization)
+	}
+	rho := calmed(utilization, l.arrivals(pods), l.SCV)
+	return rho / (1 - rho)
+}
+
+// fewest is the number of others that LeastRequests leaves. Its constants are fitted
+// to package exact, with 4 pods of 1 and 4 loops and exponential work: the fewest
+// are joined when their request is partly done, and a pod with few requests may
+// still have a loop with many.
+func (l *loops) fewest(pods int, utilization float64) float64 {
+	random := utilization / (1 - utilization)
+	others := erlangC(pods, utilization) * (1 - 0.65*utilization*utilization + random/float64(pods))
+	others = min(others, random)
+	return others + (random-others)*0.8*(1-1/float64(l.count))
 }
 
 func (l *loops) alone(pods int, utilization float64) (float64, bool) {

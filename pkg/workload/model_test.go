@@ -123,3 +123,27 @@ func BenchmarkLaw(b *testing.B) {
 		newLaw(Time{time.Second, 4})
 	}
 }
+
+// TestADelayBlursWhatABalancerArranged: after a long delay requests come to loops as
+// if at random.
+func TestADelayBlursWhatABalancerArranged(t *testing.T) {
+	number := func(b Balancer, delay time.Duration) float64 {
+		s := Server{Workers: 1, Service: Time{100 * time.Millisecond, 0.25}, Balancer: b, Delay: Time{delay, 1}}
+		return newLoops(s, fourier.NewFFT(latticePoints)).number(10, 0.8)
+	}
+	random := number(Random, 0)
+	for _, b := range []Balancer{RoundRobin, LeastRequests} {
+		before := number(b, 0)
+		if before > 0.7*random {
+			t.Errorf("%s: %v requests at a loop, hardly fewer than %v at random", b, before, random)
+		}
+		for _, delay := range []time.Duration{100 * time.Millisecond, time.Second, 10 * time.Second} {
+			n := number(b, delay)
+			if !(n > before && n < random) {
+				t.Errorf("%s after %v: %v requests, want between %v and %v", b, delay, n, before, random)
+			}
+			before = n
+		}
+		near(t, string(b)+" after an hour", number(b, time.Hour), random, 0.01)
+	}
+}
