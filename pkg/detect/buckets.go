@@ -30,8 +30,8 @@ type histogram struct {
 func buckets(l library, pods []Pod, objective Objective) []Finding {
 	var found []Finding
 	for _, of := range l.latency {
-		if f := summarized(of, pods); f.Code != "" {
-			return []Finding{f}
+		if objective.set() {
+			found = append(found, summarized(of, pods))
 		}
 		h, apart := readHistogram(of, pods)
 		if apart != "" {
@@ -51,7 +51,8 @@ func buckets(l library, pods []Pod, objective Objective) []Finding {
 	return found
 }
 
-// summarized finds a latency that is a summary: it has no buckets.
+// summarized finds a latency that is a summary: it has no buckets. That is wrong
+// only for who has an objective.
 func summarized(of latency, pods []Pod) Finding {
 	for _, pod := range pods {
 		if f := pod.last().families[of.metric]; f != nil && f.typ == model.MetricTypeSummary {
@@ -59,8 +60,8 @@ func summarized(of latency, pods []Pod) Finding {
 				Code:     "no-histogram",
 				What:     of.metric + " is a summary.",
 				Evidence: []string{"# TYPE " + of.metric + " summary"},
-				Why:      "It has no buckets, so there is no p95: quantiles of pods cannot be put together. Rate and concurrency are right.",
-				Cure:     "Make it a histogram, if you want a p95.",
+				Why:      "It has no buckets, so there is no quantile of a workload: those of pods cannot be put together. Rate and concurrency are right.",
+				Cure:     "Make it a histogram.",
 			}
 		}
 	}
