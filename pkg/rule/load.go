@@ -61,7 +61,7 @@ func (c *config) read(f File) {
 		}
 		d.document(root, c)
 	}
-	c.note(subject{}, problems)
+	c.problems = append(c.problems, subject{}.own(problems)...)
 }
 
 // note takes in problems of a subject and returns them as its own.

@@ -37,6 +37,9 @@ func TestBroken(t *testing.T) {
 				if strings.Contains(p.Error(), "\n") {
 					t.Errorf("more than one line: %q", p.Error())
 				}
+				if of := (subject{p.Rule, p.Backend}); p.Subject != of.String() {
+					t.Errorf("it is in %q, and names %q", p.Subject, of)
+				}
 			}
 			c.expect(t, "problems", err.Error()+"\n")
 		})

@@ -26,7 +26,7 @@ func (v *validator) presence() {
 	if len(v.config.rules) == 0 {
 		report(start, "no rule is configured: there is nothing to serve", "")
 	}
-	v.config.note(subject{}, problems)
+	v.config.problems = append(v.config.problems, subject{}.own(problems)...)
 }
 
 func (v *validator) rules() {
