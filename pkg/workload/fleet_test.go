@@ -246,6 +246,25 @@ func TestLatencyDoesNotJump(t *testing.T) {
 	}
 }
 
+// TestADrainEndsInTheSteadyState: stations that have lost their backlog are as busy
+// as others, while some still have one.
+func TestADrainEndsInTheSteadyState(t *testing.T) {
+	f := mustFleet(t, Server{Kind: Sync, Service: Time{100 * time.Millisecond, 1}}, options)
+	f.Join(1)
+	for range 300 {
+		f.Advance(time.Second, 12)
+	}
+	const steady = 0.6 / (1 - 0.6)
+	for i := range 600 {
+		f.Advance(time.Second, 6)
+		if w := f.Whole(); w.Waiting+w.InService < 0.9*steady {
+			t.Fatalf("%v requests after %d seconds, fewer than in the long run: %v", w.Waiting+w.InService, i, steady)
+		}
+	}
+	w := f.Whole()
+	near(t, "requests in the end", w.Waiting+w.InService, steady, 0.01)
+}
+
 func TestOverloadGrowsByWhatIsTooMuch(t *testing.T) {
 	for _, name := range []string{"sync random", "sync round-robin", "sync least-requests", "async", "queue"} {
 		server := servers()[name]

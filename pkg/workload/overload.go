@@ -65,6 +65,9 @@ func (c *cohort) grow(f *fleet, t *table, coming, work, spread float64) {
 	c.done = min(c.number+coming, c.backlog+coming-after)
 	c.number += coming - c.done
 	c.backlog = after
+	if c.ebbing && coming < work {
+		c.relax(t, coming, work)
+	}
 	c.note(f, coming)
 	c.table, c.queued = nil, 1
 	switch {
@@ -75,6 +78,14 @@ func (c *cohort) grow(f *fleet, t *table, coming, work, spread float64) {
 		c.table, c.place = t, t.at(t.steady(coming/work), c.hint)
 		c.queued = c.behind * work / (c.behind*work + (1-c.behind)*coming)
 	}
+}
+
+// relax lets stations that have lost their backlog come to their steady state.
+func (c *cohort) relax(t *table, coming, work float64) {
+	steady := min(t.steady(coming/work), c.line()+t.servers)
+	change := min((1-c.behind)*(steady-(c.number-c.backlog)), c.done)
+	c.number += change
+	c.done -= change
 }
 
 // drift changes the mean and the variance of the backlog, and returns the mean.
