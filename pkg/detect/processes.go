@@ -12,7 +12,7 @@ import (
 const (
 	startTime = "process_start_time_seconds"
 
-	multiprocessCure = "Set PROMETHEUS_MULTIPROC_DIR before the first import of prometheus_client, on an emptyDir that is wiped at the start, and mark_process_dead in gunicorn's child_exit; or run one process in a pod."
+	multiprocessCure = "Set PROMETHEUS_MULTIPROC_DIR before the first import of prometheus_client, on an emptyDir that is wiped at the start, and mark_process_dead in gunicorn's child_exit; or run one process in a pod. If the address is that of several pods, such as a Service, read each pod by itself."
 	multiprocessWhy  = "Each scrape reads the counters of another worker, which Prometheus takes for restarts: rates are wrong in both directions, by a factor of two and more."
 )
 
