@@ -248,9 +248,9 @@ func (k *Keeper) publish(v view, now moment, troubles []error) {
 	k.report = report
 	k.mu.Unlock()
 	text := strings.Join(report.Problems, "; ")
-	switch {
-	case text == k.trouble:
-	case text == "":
+	switch text {
+	case k.trouble:
+	case "":
 		k.log.Info("certificates are in order again")
 	default:
 		k.log.Warn("certificates are not in order", zap.String("problems", text))

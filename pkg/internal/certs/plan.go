@@ -175,6 +175,12 @@ func (o Options) holds(s apiService, id print) bool {
 	return !o.leadsToUs(s) || slices.ContainsFunc(parseBundle(s.bundle), func(c *x509.Certificate) bool { return printOf(c) == id })
 }
 
+// holds reports whether every bundle holds a now.
+func (m memory) holds(a *authority) bool {
+	_, held := m.held[printOf(a.cert)]
+	return held
+}
+
 // settled reports whether every reader can verify by a.
 func (o Options) settled(m memory, a authority, now moment) bool {
 	since, held := m.held[printOf(a.cert)]
@@ -341,12 +347,19 @@ func sameAuthorities(a, b []authority) bool {
 	})
 }
 
-// signNext returns the authority to sign a new leaf by, or nil. A leaf that is
-// served is replaced by one of another authority only when every reader can
-// verify that.
+// signNext returns the authority to sign a new leaf by, or nil. A first leaf
+// waits for its authority to be in every bundle: before that the replica is not
+// ready, and nobody asks it. A leaf that is served is replaced by one of another
+// authority only when every reader can verify that.
 func (o Options) signNext(m memory, now moment) *authority {
 	current := currentSigner(m.authorities, now.Wall)
-	if m.leaf == nil || !now.Wall.Before(m.leaf.cert.NotAfter) {
+	if m.leaf == nil {
+		if current == nil || !m.holds(current) {
+			return nil
+		}
+		return current
+	}
+	if !now.Wall.Before(m.leaf.cert.NotAfter) {
 		return current
 	}
 	own := slices.IndexFunc(m.authorities, func(a authority) bool {

@@ -191,6 +191,32 @@ then
 	}
 }
 
+// A Secret that comes from elsewhere, such as a backup, with an authority that no
+// bundle holds: that is distributed before anybody signs by it.
+func TestAnotherAuthorityIsDistributedFirst(t *testing.T) {
+	tell(t, `
+  0.5s  secret A*  bundle A  one A
+the secret is replaced
+  3.0s  secret B*  bundle A  one A
+  3.5s  secret B*  bundle AB  one A
+later
+  8.0s  secret B*  bundle AB  one B`,
+		func(s *story) {
+			one := s.replica("one")
+			time.Sleep(500 * time.Millisecond)
+			s.at(3*time.Second, one)
+			b := mustAuthority(t, s.o, time.Now())
+			b.active = b.created
+			content := mustEncode(t, b)
+			s.w.editSecret(func(secret *corev1.Secret) { secret.Data = content })
+			s.say("the secret is replaced")
+			s.at(4500*time.Millisecond, one)
+			s.say("later")
+			time.Sleep(8*time.Second - time.Since(s.start))
+			s.at(9*time.Second, one)
+		})
+}
+
 // Who comes anew to a Secret without authority, while a bundle shows that there
 // is one, waits for others to remember; then the new one waits for its bundle.
 func TestNobodyRemembers(t *testing.T) {

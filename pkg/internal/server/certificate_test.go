@@ -69,7 +69,11 @@ func servedSerial(t *testing.T, addr net.Addr) int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() {
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 }
 
