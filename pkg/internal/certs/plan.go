@@ -120,21 +120,12 @@ func (o Options) agreed(m memory, v view) []authority {
 }
 
 // merge returns the authorities of both, by the time they were created. Of one
-// in both it keeps what first says, and a key or an activation that only
-// second knows.
+// in both it keeps what first says: a key that was erased does not come back.
 func merge(first, second []authority) []authority {
 	all := slices.Clone(first)
 	for _, a := range second {
-		i := slices.IndexFunc(all, func(b authority) bool { return b.cert.Equal(a.cert) })
-		if i < 0 {
+		if !slices.ContainsFunc(all, func(b authority) bool { return b.cert.Equal(a.cert) }) {
 			all = append(all, a)
-			continue
-		}
-		if all[i].key == nil {
-			all[i].key = a.key
-		}
-		if all[i].active.IsZero() {
-			all[i].active = a.active
 		}
 	}
 	slices.SortStableFunc(all, func(a, b authority) int {

@@ -217,6 +217,39 @@ later
 		})
 }
 
+// A leaf that is served keeps its authority in the bundles, even if that is in
+// the Secret no more and a tool has removed the bundle.
+func TestTheAuthorityOfALeafStaysInTheBundle(t *testing.T) {
+	tell(t, `
+  0.5s  secret A*  bundle A  one A
+the secret is replaced, and the bundle removed
+  3.5s  secret B*  bundle AB  one A`,
+		func(s *story) {
+			one := s.replica("one")
+			time.Sleep(500 * time.Millisecond)
+			s.at(3*time.Second, one)
+			b := mustAuthority(t, s.o, time.Now())
+			b.active = b.created
+			content := mustEncode(t, b)
+			s.w.editSecret(func(secret *corev1.Secret) { secret.Data = content })
+			s.w.setBundle(s.o.APIServices[0], nil)
+			s.say("the secret is replaced, and the bundle removed")
+			time.Sleep(500 * time.Millisecond)
+			s.at(4500*time.Millisecond, one)
+		})
+}
+
+// While the Secret cannot be read, others may be restoring it.
+func TestWaitingForOthersBeginsAnewAfterAnOutage(t *testing.T) {
+	o := testOptions()
+	m := newMemory()
+	m.bare = time.Second
+	m, p := o.next(m, view{secret: secretView{unread: errors.New("away")}}, moment{Wall: noon, Up: time.Minute})
+	if m.bare >= 0 || p.write {
+		t.Errorf("waiting since %s, writes: %t", m.bare, p.write)
+	}
+}
+
 // Who comes anew to a Secret without authority, while a bundle shows that there
 // is one, waits for others to remember; then the new one waits for its bundle.
 func TestNobodyRemembers(t *testing.T) {
