@@ -36,10 +36,10 @@ type authority struct {
 	active time.Time
 }
 
-// A print is what an authority is known by.
-type print [sha256.Size]byte
+// A fingerprint is what an authority is known by.
+type fingerprint [sha256.Size]byte
 
-func printOf(cert *x509.Certificate) print { return sha256.Sum256(cert.Raw) }
+func fingerprintOf(cert *x509.Certificate) fingerprint { return sha256.Sum256(cert.Raw) }
 
 // newAuthority makes an authority that can sign for the names of the Service
 // and for nothing else.
@@ -249,6 +249,6 @@ func parseBundle(text []byte) (certs []*x509.Certificate) {
 
 // describe names an authority for people.
 func describe(cert *x509.Certificate) string {
-	id := printOf(cert)
+	id := fingerprintOf(cert)
 	return fmt.Sprintf("%x", id[:4])
 }

@@ -19,7 +19,7 @@ var (
 		Help:           "Certificates that this replica has signed.",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"kind"})
-	failures = metrics.NewCounter(&metrics.CounterOpts{
+	callErrors = metrics.NewCounter(&metrics.CounterOpts{
 		Namespace: "pitot", Subsystem: "certificate", Name: "errors_total",
 		Help:           "Calls for certificates that the cluster refused or did not answer.",
 		StabilityLevel: metrics.ALPHA,
@@ -37,12 +37,12 @@ var (
 )
 
 var registerMetrics = sync.OnceFunc(func() {
-	legacyregistry.MustRegister(expiry, rotations, failures, repairs, inSync)
+	legacyregistry.MustRegister(expiry, rotations, callErrors, repairs, inSync)
 })
 
 // observe publishes a report, and the calls that failed.
 func (r Report) observe(failed int) {
-	failures.Add(float64(failed))
+	callErrors.Add(float64(failed))
 	if r.Leaf != nil {
 		expiry.WithLabelValues("leaf").Set(float64(r.Leaf.Ends.Unix()))
 	}

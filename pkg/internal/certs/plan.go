@@ -48,7 +48,7 @@ type memory struct {
 	authorities []authority // as last agreed on in the Secret
 	leaf        *leaf       // nil before the first
 	// held is since when (Up) every bundle has held an authority.
-	held map[print]time.Duration
+	held map[fingerprint]time.Duration
 	// bare is since when (Up) the Secret has held no authority while bundles do;
 	// below zero if it is not so.
 	bare time.Duration
@@ -59,7 +59,7 @@ type memory struct {
 }
 
 func newMemory() memory {
-	return memory{bare: -1, held: map[print]time.Duration{}, wrote: map[string]time.Duration{}, synced: map[string]string{}}
+	return memory{bare: -1, held: map[fingerprint]time.Duration{}, wrote: map[string]time.Duration{}, synced: map[string]string{}}
 }
 
 // secretName stands for the Secret among the names of written objects: no
@@ -144,10 +144,10 @@ func (o Options) leadsToUs(s apiService) bool {
 
 // heldSince brings up to date since when every bundle has held an authority. A
 // bundle that cannot be read may hold nothing.
-func (o Options) heldSince(m memory, v view, now moment) map[print]time.Duration {
-	held := map[print]time.Duration{}
+func (o Options) heldSince(m memory, v view, now moment) map[fingerprint]time.Duration {
+	held := map[fingerprint]time.Duration{}
 	for _, a := range merge(v.secret.authorities, m.authorities) {
-		id := printOf(a.cert)
+		id := fingerprintOf(a.cert)
 		if !slices.ContainsFunc(v.services, func(s apiService) bool { return !o.holds(s, id) }) {
 			held[id] = now.Up
 			if since, known := m.held[id]; known {
@@ -159,22 +159,22 @@ func (o Options) heldSince(m memory, v view, now moment) map[print]time.Duration
 }
 
 // holds reports whether readers of s can verify by an authority, or need not.
-func (o Options) holds(s apiService, id print) bool {
+func (o Options) holds(s apiService, id fingerprint) bool {
 	if s.unread != nil {
 		return false
 	}
-	return !o.leadsToUs(s) || slices.ContainsFunc(parseBundle(s.bundle), func(c *x509.Certificate) bool { return printOf(c) == id })
+	return !o.leadsToUs(s) || slices.ContainsFunc(parseBundle(s.bundle), func(c *x509.Certificate) bool { return fingerprintOf(c) == id })
 }
 
 // holds reports whether every bundle holds a now.
 func (m memory) holds(a *authority) bool {
-	_, held := m.held[printOf(a.cert)]
+	_, held := m.held[fingerprintOf(a.cert)]
 	return held
 }
 
 // settled reports whether every reader can verify by a.
 func (o Options) settled(m memory, a authority, now moment) bool {
-	since, held := m.held[printOf(a.cert)]
+	since, held := m.held[fingerprintOf(a.cert)]
 	return held && now.Up-since >= o.settling()
 }
 

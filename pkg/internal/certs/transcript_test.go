@@ -23,7 +23,7 @@ type story struct {
 	o     Options
 	w     *world
 	start time.Time
-	names map[print]string // of authorities, in the order in which they came up
+	names map[fingerprint]string // of authorities, in the order in which they came up
 	lines []string
 }
 
@@ -33,7 +33,7 @@ func tell(t *testing.T, want string, f func(*story)) {
 	synctest.Test(t, func(t *testing.T) {
 		o := testOptions()
 		o.APIServices = o.APIServices[:1]
-		s := &story{t: t, o: o, w: newWorld(o), start: time.Now(), names: map[print]string{}}
+		s := &story{t: t, o: o, w: newWorld(o), start: time.Now(), names: map[fingerprint]string{}}
 		f(s)
 		if diff := cmp.Diff(strings.Trim(want, "\n"), strings.Join(s.lines, "\n")); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
@@ -50,7 +50,7 @@ func (s *story) replica(name string) *replica {
 
 // name gives authorities letters, in the order in which they come up.
 func (s *story) name(cert *x509.Certificate) string {
-	id := printOf(cert)
+	id := fingerprintOf(cert)
 	if s.names[id] == "" {
 		s.names[id] = string(rune('A' + len(s.names)))
 	}
