@@ -47,7 +47,7 @@ func TestRecordedTrafficThroughTheExamples(t *testing.T) {
 }
 
 // exampleFlight is one of the example HPAs over a demand.
-func exampleFlight(t *testing.T, name string, demand scenario.Demand) *flight {
+func exampleFlight(t testing.TB, name string, demand scenario.Demand) *flight {
 	t.Helper()
 	flags := tunnelFlags{name: name, demand: demand, pipeline: string(scenario.Signals), seed: 1}
 	if flags.demand.Scale == 0 {

@@ -122,7 +122,7 @@ func (f *tub) Advance(d time.Duration, rate float64) workload.Step {
 	f.totals.Completed += step.Completed
 	f.totals.Waiting = waiting
 	f.quantiles[0] = latency
-	step.Latency = f.quantiles[:]
+	step.Latency, step.Waiting = f.quantiles[:], waiting
 	return step
 }
 

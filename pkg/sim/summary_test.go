@@ -201,19 +201,18 @@ func TestWhatMissesTheObjective(t *testing.T) {
 	for name, c := range map[string]struct {
 		step    workload.Step
 		latency float64
-		waiting float64
 		want    bool
 	}{
 		"at the limit":                         {step: workload.Step{Completed: 1}, latency: 1},
 		"above it":                             {step: workload.Step{Completed: 1}, latency: 1.001, want: true},
 		"nothing at all":                       {latency: math.NaN()},
-		"requests wait and none ends":          {latency: math.NaN(), waiting: 1, want: true},
+		"requests wait and none ends":          {step: workload.Step{Waiting: 1}, latency: math.NaN(), want: true},
 		"5 % dropped may be":                   {step: workload.Step{Completed: 95, Dropped: 5}, latency: 0.1},
 		"6 % dropped may not":                  {step: workload.Step{Completed: 94, Dropped: 6}, latency: 0.1, want: true},
 		"failed and dropped count as the same": {step: workload.Step{Completed: 94, Dropped: 3, Failed: 3}, latency: 0.1, want: true},
 		"all dropped":                          {step: workload.Step{Dropped: 1}, latency: math.NaN(), want: true},
 	} {
-		if got := o.missed(&c.step, c.latency, c.waiting); got != c.want {
+		if got := o.missed(&c.step, c.latency); got != c.want {
 			t.Errorf("%s: missed is %v", name, got)
 		}
 	}

@@ -53,17 +53,16 @@ func (r *run) count(step *workload.Step, rate float64, d time.Duration) error {
 	} else if r.Objective != nil {
 		return errNoQuantile
 	}
-	whole := r.Fleet.Whole()
 	need := r.tick.need.at(rate)
 	r.tick.most = max(r.tick.most, need)
 	r.tick.capacity(step, r.workload.ready, d)
-	over := r.Objective.missed(step, latency, whole.Waiting)
+	over := r.Objective.missed(step, latency)
 	if over {
 		r.tick.over += d.Seconds()
 	}
 	r.tally.step(second{
 		length: d, pods: len(r.workload.all), ready: r.workload.ready, need: need,
-		latency: latency, waiting: whole.Waiting, over: over,
+		latency: latency, waiting: step.Waiting, over: over,
 		atMax: r.hpa.spec != nil && r.workload.desired == r.hpa.spec.MaxReplicas,
 	})
 	return nil
@@ -82,14 +81,14 @@ func (t *ticker) capacity(step *workload.Step, ready int, d time.Duration) {
 // missed reports whether a step missed the objective: its quantile was above the
 // limit, more requests failed or were dropped than may be slower than the
 // quantile, or requests waited and none ended.
-func (o *Objective) missed(step *workload.Step, latency, waiting float64) bool {
+func (o *Objective) missed(step *workload.Step, latency float64) bool {
 	if o == nil {
 		return false
 	}
 	bad := step.Failed + step.Dropped
 	ended := bad + step.Completed
 	if ended == 0 {
-		return waiting > 0
+		return step.Waiting > 0
 	}
 	return latency > o.Limit.Seconds() || bad > (1-o.Quantile)*ended
 }

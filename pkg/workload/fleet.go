@@ -75,6 +75,9 @@ type fleet struct {
 	quantiles       []float64
 	levels          []level // of quantiles
 	latencies       []float64
+
+	resting moment     // the state that the last step left as it was
+	again   repetition // of the last step
 }
 
 // A pod is a member of a cohort. What it counted is what its cohort counted, plus
@@ -180,6 +183,7 @@ func (f *fleet) Join(id int) {
 	if f.pods[id] != nil {
 		return
 	}
+	f.disturb()
 	p := &pod{joined: f.now, difference: f.book.counts()}
 	f.pods[id] = p
 	f.taking = append(f.taking, p)
@@ -211,6 +215,7 @@ func (f *fleet) Drain(id int) {
 	if p == nil || !p.cohort.taking {
 		return
 	}
+	f.disturb()
 	f.stop(p)
 	from := p.cohort
 	to := f.leaving(from)
@@ -289,6 +294,7 @@ func (f *fleet) Leave(id int) float64 {
 	if p == nil {
 		return 0
 	}
+	f.disturb()
 	delete(f.pods, id)
 	c := p.cohort
 	if c.taking {
@@ -319,11 +325,15 @@ func (f *fleet) sweep() {
 func (f *fleet) Advance(d time.Duration, rate float64) Step {
 	f.elapsed += d
 	f.before, f.now = f.now, f.elapsed.Seconds()
-	f.step.reset()
-	if d > 0 {
-		f.flow(d.Seconds(), rate)
+	switch {
+	case d <= 0:
+		f.step.reset()
+		return f.report(rate)
+	case f.repeats(d, rate):
+		return f.repeat()
+	default:
+		return f.compute(d, rate)
 	}
-	return f.report(rate)
 }
 
 // flow brings the arrivals of a step to the cohorts and lets them work.
@@ -407,14 +417,7 @@ func (s fairness) of(f *fleet, c *cohort, t *table, seconds float64) float64 {
 
 // count notes what a cohort did in a step.
 func (f *fleet) count(c *cohort, seconds float64) {
-	perPod := f.loops
-	if f.server.Kind == Queue && c.taking {
-		perPod = 1 / float64(max(1, c.pods))
-	}
-	stations := perPod * float64(c.pods)
-	if f.server.Kind == Queue && c.taking {
-		stations = 1
-	}
+	perPod, stations := f.stationsOf(c)
 	f.refusals(c, stations)
 	if own := c.done * c.queued; own > 0 {
 		f.countOwn(c, own, perPod, stations)
@@ -429,6 +432,14 @@ func (f *fleet) count(c *cohort, seconds float64) {
 		c.each.CPU += c.done * f.server.CPU.Seconds()
 	}
 	c.each.Arrived += (c.came - c.outcome.dropped) * perPod
+}
+
+// stationsOf is how many stations a pod of a cohort has, and all of its pods.
+func (f *fleet) stationsOf(c *cohort) (perPod, all float64) {
+	if f.server.Kind == Queue && c.taking {
+		return 1 / float64(max(1, c.pods)), 1
+	}
+	return f.loops, f.loops * float64(c.pods)
 }
 
 // serversOf is how many servers stand at a station of a cohort.
@@ -523,6 +534,7 @@ func (f *fleet) report(rate float64) Step {
 		Completed:   f.total.Completed - was.Completed,
 		Failed:      f.total.Failed - was.Failed,
 		Dropped:     f.total.Dropped - was.Dropped,
+		Waiting:     f.Whole().Waiting,
 		Latency:     f.latencies,
 		Utilization: f.utilization(rate),
 	}

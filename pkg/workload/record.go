@@ -116,6 +116,13 @@ func (r *record) add(of *row, requests float64) {
 	*weight += requests
 }
 
+// note is add, but for no requests.
+func (r *record) note(of *row, requests float64) {
+	if requests > 0 {
+		r.add(of, requests)
+	}
+}
+
 // quantileOf is that of all requests of some records.
 func quantileOf(p float64, records ...*record) float64 {
 	m := &records[0].mixture

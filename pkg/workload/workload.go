@@ -141,6 +141,7 @@ type Fleet interface {
 // A Step is what happened between two looks at a fleet.
 type Step struct {
 	Arrived, Completed, Failed, Dropped float64
+	Waiting                             float64 // at the end, as in Totals
 
 	// Latency has the quantiles that were asked for, of requests that completed or
 	// timed out in this step, in seconds; NaN where none did.

@@ -227,6 +227,7 @@ func (f *fleet) report(begin, rate float64) workload.Step {
 		Completed:   float64(f.count.completed - before.completed),
 		Failed:      float64(f.count.failed - before.failed),
 		Dropped:     float64(f.count.dropped - before.dropped),
+		Waiting:     f.Whole().Waiting,
 		Latency:     f.latencies,
 		Utilization: f.utilization(begin, rate),
 	}
