@@ -121,14 +121,10 @@ func (f *flight) newPipeline(seed uint64) (sim.Pipeline, error) {
 }
 
 func (f *flight) promqlPipeline(seed uint64) (sim.Pipeline, error) {
-	options := promsim.Options{
-		Rules: f.rules, Autoscaler: f.autoscaler, Bounds: f.app.Bounds(f.pipeline),
+	return promsim.New(promsim.Options{
+		Rules: f.rules, Autoscaler: f.autoscaler, Page: f.app.Exposes, Bounds: f.app.Bounds(scenario.PromQL),
 		ScrapeInterval: f.app.ScrapeInterval, Refresh: f.app.RefreshInterval, Seed: seed,
-	}
-	for _, e := range f.app.Exposes {
-		options.Page = append(options.Page, promsim.Series{Name: e.Name, Of: promsim.Source(e.Of), Labels: e.Labels, Buckets: e.Buckets})
-	}
-	return promsim.New(options)
+	})
 }
 
 // windows is the longest look back of the metrics.

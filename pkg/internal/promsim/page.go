@@ -5,43 +5,13 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
+	"github.com/pitot-autoscaling/pitot/pkg/scenario"
 	"github.com/pitot-autoscaling/pitot/pkg/workload"
 )
-
-// A Source is what a series of a page counts or measures.
-type Source string
-
-// The sources. Backlog is on the page of the queue's exporter, the others on that
-// of each pod.
-const (
-	Completed Source = "completed" // counter of requests
-	Arrived   Source = "arrived"   // counter of requests, finished or not
-	Failed    Source = "failed"    // counter of requests
-	Latency   Source = "latency"   // histogram of completed requests, in seconds
-	InFlight  Source = "inflight"  // gauge of requests
-	CPU       Source = "cpu"       // counter of seconds
-	Busy      Source = "busy"      // counter of seconds that workers worked
-	Backlog   Source = "backlog"   // gauge of tasks in the queue that no worker has taken
-)
-
-// Sources are all of them.
-var Sources = []Source{Completed, Arrived, Failed, Latency, InFlight, CPU, Busy, Backlog}
-
-// A Series is one metric of a page. A histogram is named without _bucket, _sum and
-// _count.
-type Series struct {
-	Name   string
-	Of     Source
-	Labels map[string]string // besides namespace and pod
-	// Buckets are the upper bounds of a histogram, without +Inf; they are among
-	// Options.Bounds.
-	Buckets []float64
-}
 
 // sight is what a page can show.
 type sight struct {
@@ -49,22 +19,22 @@ type sight struct {
 	fleet workload.Totals
 }
 
-// A pageSeries writes the samples of a Series.
+// A pageSeries writes the samples of what is exposed.
 type pageSeries struct {
-	Series
+	scenario.Exposed
 	labels labels.Labels
 	counts []int // of each bucket, its place among the counts of the fleet
 }
 
 // pages tells apart what pods and what the exporter of the queue shows.
-func pages(series []Series, bounds []float64) (pod, exporter []pageSeries, err error) {
+func pages(exposed []scenario.Exposed, bounds []float64) (pod, exporter []pageSeries, err error) {
 	var errs []error
-	for _, s := range series {
+	for _, s := range exposed {
 		one, err := newPageSeries(s, bounds)
 		switch {
 		case err != nil:
 			errs = append(errs, err)
-		case s.Of == Backlog:
+		case s.Of == scenario.CountsBacklog:
 			exporter = append(exporter, one)
 		default:
 			pod = append(pod, one)
@@ -73,37 +43,17 @@ func pages(series []Series, bounds []float64) (pod, exporter []pageSeries, err e
 	return pod, exporter, errors.Join(errs...)
 }
 
-func newPageSeries(s Series, bounds []float64) (pageSeries, error) {
-	switch {
-	case !model.UTF8Validation.IsValidMetricName(s.Name):
-		return pageSeries{}, fmt.Errorf("exposes: %q is no name of a metric", s.Name)
-	case !slices.Contains(Sources, s.Of):
-		return pageSeries{}, fmt.Errorf("exposes: %s: there is no %q to expose; there is %s", s.Name, s.Of, joined(Sources))
-	case s.Of == Latency && len(s.Buckets) == 0:
-		return pageSeries{}, fmt.Errorf("exposes: %s: a histogram needs buckets", s.Name)
-	}
+// newPageSeries is of something that package scenario found to be right.
+func newPageSeries(e scenario.Exposed, bounds []float64) (pageSeries, error) {
 	var counts []int
-	for _, bound := range s.Buckets {
+	for _, bound := range e.Buckets {
 		i := slices.Index(bounds, bound)
 		if i < 0 {
-			return pageSeries{}, fmt.Errorf("exposes: %s: the fleet does not count up to %g", s.Name, bound)
+			return pageSeries{}, fmt.Errorf("exposes: %s: the fleet does not count up to %g", e.Name, bound)
 		}
 		counts = append(counts, i)
 	}
-	for _, reserved := range []string{"namespace", "pod", model.BucketLabel, model.MetricNameLabel} {
-		if _, taken := s.Labels[reserved]; taken {
-			return pageSeries{}, fmt.Errorf("exposes: %s: the label %s is not the application's to set", s.Name, reserved)
-		}
-	}
-	return pageSeries{Series: s, labels: labels.FromMap(s.Labels), counts: append(counts, len(bounds))}, nil
-}
-
-func joined(sources []Source) string {
-	names := make([]string, len(sources))
-	for i, s := range sources {
-		names[i] = string(s)
-	}
-	return strings.Join(names, ", ")
+	return pageSeries{Exposed: e, labels: labels.FromMap(e.Labels), counts: append(counts, len(bounds))}, nil
 }
 
 // lines are the label sets of the samples, in the order of samples.
@@ -116,7 +66,7 @@ func (s *pageSeries) lines(namespace, pod string) []labels.Labels {
 		}
 		return b.Labels()
 	}
-	if s.Of != Latency {
+	if s.Of != scenario.CountsLatency {
 		return []labels.Labels{line("")}
 	}
 	var lines []labels.Labels
@@ -129,25 +79,25 @@ func (s *pageSeries) lines(namespace, pod string) []labels.Labels {
 // samples adds the values of the series.
 func (s *pageSeries) samples(seen sight, add func(float64)) {
 	switch s.Of {
-	case Latency:
+	case scenario.CountsLatency:
 		for _, i := range s.counts {
 			add(seen.pod.Buckets[i])
 		}
 		add(seen.pod.Seconds)
 		add(seen.pod.Completed)
-	case Completed:
+	case scenario.CountsCompleted:
 		add(seen.pod.Completed)
-	case Arrived:
+	case scenario.CountsArrived:
 		add(seen.pod.Arrived)
-	case Failed:
+	case scenario.CountsFailed:
 		add(seen.pod.Failed)
-	case InFlight:
+	case scenario.CountsInFlight:
 		add(seen.pod.InFlight)
-	case CPU:
+	case scenario.CountsCPU:
 		add(seen.pod.CPU)
-	case Busy:
+	case scenario.CountsBusy:
 		add(seen.pod.Busy)
-	case Backlog:
+	case scenario.CountsBacklog:
 		add(seen.fleet.Ready)
 	default:
 		panic("promsim: no such source: " + string(s.Of))

@@ -33,6 +33,7 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 	"github.com/pitot-autoscaling/pitot/pkg/manifest"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
+	"github.com/pitot-autoscaling/pitot/pkg/scenario"
 	"github.com/pitot-autoscaling/pitot/pkg/sim"
 	"github.com/pitot-autoscaling/pitot/pkg/workload"
 )
@@ -41,7 +42,7 @@ import (
 type Options struct {
 	Rules      *rule.Set
 	Autoscaler *manifest.Autoscaler // whose metrics are read, and whose target has the pods
-	Page       []Series             // of each pod, and of the queue's exporter
+	Page       []scenario.Exposed   // of each pod, and of the queue's exporter
 	Bounds     []float64            // that the fleet counts up to, as in workload.Options
 
 	ScrapeInterval time.Duration

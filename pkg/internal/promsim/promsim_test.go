@@ -14,6 +14,7 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promsim"
 	"github.com/pitot-autoscaling/pitot/pkg/manifest"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
+	"github.com/pitot-autoscaling/pitot/pkg/scenario"
 	"github.com/pitot-autoscaling/pitot/pkg/sim"
 	"github.com/pitot-autoscaling/pitot/pkg/workload"
 )
@@ -55,10 +56,10 @@ func newWorld(t *testing.T) *world {
 	return &world{t: t, pipeline: p, now: begin, spec: spec, fleet: &steady{since: map[int]time.Time{}}}
 }
 
-var shopPage = []promsim.Series{
-	{Name: "http_requests_total", Of: promsim.Completed, Labels: map[string]string{"handler": "/work"}},
-	{Name: "http_request_duration_highr_seconds", Of: promsim.Latency, Buckets: []float64{0.1, 0.2}},
-	{Name: "queue_messages_ready", Of: promsim.Backlog, Labels: map[string]string{"queue": "emails"}},
+var shopPage = []scenario.Exposed{
+	{Name: "http_requests_total", Of: scenario.CountsCompleted, Labels: map[string]string{"handler": "/work"}},
+	{Name: "http_request_duration_highr_seconds", Of: scenario.CountsLatency, Buckets: []float64{0.1, 0.2}},
+	{Name: "queue_messages_ready", Of: scenario.CountsBacklog, Labels: map[string]string{"queue": "emails"}},
 }
 
 const autoscaler = `apiVersion: autoscaling/v2
@@ -87,7 +88,7 @@ spec:
 `
 
 // shop is the pipeline of the example rules over a page.
-func shop(page []promsim.Series) (*promsim.Pipeline, hpa.Spec, error) {
+func shop(page []scenario.Exposed) (*promsim.Pipeline, hpa.Spec, error) {
 	text, err := os.ReadFile("../../../examples/pitot.yaml")
 	if err != nil {
 		return nil, hpa.Spec{}, err

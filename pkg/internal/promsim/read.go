@@ -17,6 +17,7 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 	"github.com/pitot-autoscaling/pitot/pkg/manifest"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
+	"github.com/pitot-autoscaling/pitot/pkg/scenario"
 )
 
 // Read answers as the metrics APIs do. A query that is due within a step is asked at
@@ -215,7 +216,7 @@ func (p *Pipeline) exposes(r *rule.Rule) error {
 	have := map[string]bool{"up": true}
 	for _, s := range p.opts.Page {
 		have[s.Name] = true
-		if s.Of == Latency {
+		if s.Of == scenario.CountsLatency {
 			have[s.Name+"_bucket"], have[s.Name+"_sum"], have[s.Name+"_count"] = true, true, true
 		}
 	}
