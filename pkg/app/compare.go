@@ -44,21 +44,23 @@ func (t *tunnelFlags) compare(ctx context.Context, env Env, manifests []string, 
 	if flights[0].name == flights[1].name {
 		flights[0].name, flights[1].name = manifests[0], manifests[1]
 	}
-	var compared, all report.Runs
+	var runs report.Runs
 	for _, f := range flights {
-		if _, err := f.fly(ctx, report.Each{progress(env, f), &compared, &all}); err != nil {
+		if _, err := f.fly(ctx, report.Each{progress(env, f), &runs}); err != nil {
 			return inputError(fmt.Errorf("%s: %w", f.name, err))
 		}
 	}
 	if !t.openLoop {
-		if err := flyBaselines(ctx, env, flights[1], &all); err != nil {
+		if err := flyBaselines(ctx, env, flights[1], &runs); err != nil {
 			return err
 		}
 	}
-	return writeComparison(env, output, compared.All(), all.All())
+	return writeComparison(env, output, runs.All())
 }
 
-func writeComparison(env Env, output format, compared, all []report.Run) error {
+// writeComparison writes what changes from the first run to the second, and beside
+// it the others.
+func writeComparison(env Env, output format, all []report.Run) error {
 	form := report.Plain
 	switch output {
 	case formatJSON:
@@ -66,10 +68,10 @@ func writeComparison(env Env, output format, compared, all []report.Run) error {
 	case formatMarkdown:
 		form = report.Markdown
 	}
-	if err := report.Compare(env.Stdout, form, compared[0], compared[1]); err != nil {
+	if err := report.Compare(env.Stdout, form, all[0], all[1]); err != nil {
 		return err
 	}
-	if len(all) == len(compared) {
+	if len(all) == 2 {
 		return nil
 	}
 	heading := "\nBeside the baselines:\n\n"
