@@ -96,7 +96,7 @@ func (t MetricType) failed() Reason {
 const types = 4
 
 // Condition returns the condition of a type, and whether there is one.
-func (s State) Condition(t ConditionType) (Condition, bool) {
+func (s *State) Condition(t ConditionType) (Condition, bool) {
 	i := slices.IndexFunc(s.Conditions, func(one Condition) bool { return one.Type == t })
 	if i < 0 {
 		return Condition{}, false

@@ -9,9 +9,9 @@ import (
 )
 
 // FuzzStep plays random syncs and asks for what holds whatever the controller
-// does: the trail changes nothing, what was given stays as it was, and a count
-// that is written lies within the bounds of the spec. That the decisions are the
-// controller's own is shown by test/conformance.
+// does: the trail changes nothing, nor does whose the state is, what was given
+// stays as it was, and a count that is written lies within the bounds of the spec.
+// That the decisions are the controller's own is shown by test/conformance.
 func FuzzStep(f *testing.F) {
 	for seed := range uint64(20) {
 		f.Add(seed)
@@ -19,6 +19,7 @@ func FuzzStep(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		spec, state, now, replicas := randomSpec(rng), State{}, t0, rng.Int32N(12)
+		var owned State
 		for range 60 {
 			now = now.Add(time.Duration(rng.Int64N(int64(time.Minute))))
 			seen := randomObservation(rng, spec, replicas, now)
@@ -40,6 +41,10 @@ func FuzzStep(f *testing.F) {
 			}
 			if !reflect.DeepEqual(before, clone(t, state)) {
 				t.Fatal("the state that was given changed")
+			}
+			advanced, err := Advance(&spec, &owned, &seen, now)
+			if err != nil || advanced != decision || !reflect.DeepEqual(owned, after) {
+				t.Fatalf("%+v on a state of its own, %+v on one that is shared (%v)", advanced, decision, err)
 			}
 			bounds(t, spec, decision)
 			state = after

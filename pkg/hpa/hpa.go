@@ -10,7 +10,8 @@
 // sync reads from the cluster, State what the controller and the HPA's status
 // remember from one sync to the next. Step never changes what it was given.
 // Explain does the same and keeps a Trail of every stage, which
-// Decision.Describe puts into sentences.
+// Decision.Describe puts into sentences. Advance is Step for those who make
+// millions of decisions.
 //
 // The package has no clock, no cluster and no logger. Given equal inputs, Step
 // returns equal outputs on every architecture: where Go leaves a conversion to
@@ -45,15 +46,24 @@ import "time"
 // Spec and observation are pointers because they are large. Step reads them
 // and keeps nothing of them.
 func Step(spec *Spec, state State, observation *Observation, now time.Time) (Decision, State, error) {
-	return step(spec, state, observation, now, nil)
+	return step(spec, state, observation, now, nil, false)
+}
+
+// Advance is Step on a State that nobody else holds: its recommendations are
+// overwritten where they are, where Step copies them. Conditions and scale events
+// are new slices where they change, as those of Step are.
+func Advance(spec *Spec, state *State, observation *Observation, now time.Time) (Decision, error) {
+	decision, next, err := step(spec, *state, observation, now, nil, true)
+	*state = next
+	return decision, err
 }
 
 // Explain is Step with the Trail of the decision.
 func Explain(spec *Spec, state State, observation *Observation, now time.Time) (Decision, State, error) {
-	return step(spec, state, observation, now, &Trail{})
+	return step(spec, state, observation, now, &Trail{}, false)
 }
 
-func step(spec *Spec, state State, seen *Observation, now time.Time, trail *Trail) (Decision, State, error) {
+func step(spec *Spec, state State, seen *Observation, now time.Time, trail *Trail, owned bool) (Decision, State, error) {
 	if err := check(spec, &state, seen); err != nil {
 		return Decision{}, state, err
 	}
@@ -65,6 +75,7 @@ func step(spec *Spec, state State, seen *Observation, now time.Time, trail *Trai
 		max:     spec.MaxReplicas,
 		current: seen.Replicas,
 		state:   state,
+		owned:   owned,
 		trail:   trail,
 	}
 	r.conditions.load(state.Conditions)

@@ -12,6 +12,7 @@ type reconcile struct {
 	current  int32 // what the scale asks for before the sync
 
 	state      State // becomes that after the sync
+	owned      bool  // nobody else holds the state
 	conditions conditions
 	trail      *Trail // nil: nobody asked
 }

@@ -47,12 +47,14 @@ func (r *reconcile) between(want int32) (stable int32, slot int) {
 	}
 	lowest, highest := want, want
 	slot = -1
-	for i, past := range r.past() {
-		if past.At.After(upCut) {
-			lowest = min(lowest, past.Replicas)
+	all := r.past()
+	for i := range all {
+		past := &all[i]
+		if past.Replicas < lowest && past.At.After(upCut) {
+			lowest = past.Replicas
 		}
-		if past.At.After(downCut) {
-			highest = max(highest, past.Replicas)
+		if past.Replicas > highest && past.At.After(downCut) {
+			highest = past.Replicas
 		}
 		if past.At.Before(bothCut) {
 			slot = i
@@ -64,15 +66,17 @@ func (r *reconcile) between(want int32) (stable int32, slot int) {
 func (r *reconcile) past() []Recommendation { return r.state.Recommendations }
 
 // recommend keeps a recommendation in a slot that is too old, or in a new one.
-// The state that came in may be used again, hence the copy.
+// A state that somebody else holds may be used again, hence the copy.
 func (r *reconcile) recommend(slot int, now Recommendation) {
-	past := r.past()
-	if slot < 0 {
-		slot = len(past)
+	next := r.past()
+	if !r.owned {
+		next = append(make([]Recommendation, 0, len(next)+1), next...)
 	}
-	next := make([]Recommendation, max(len(past), slot+1))
-	copy(next, past)
-	next[slot] = now
+	if slot < 0 {
+		next = append(next, now)
+	} else {
+		next[slot] = now
+	}
 	r.state.Recommendations = next
 }
 

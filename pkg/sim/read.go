@@ -112,9 +112,9 @@ var errNoSeries = errors.New("no series")
 
 // ofPod is the value of one pod as of the last good answer.
 func (s *signals) ofPod(q *query, x *series) (v float64, err error) {
-	w, ok := q.look(x)
+	w := &s.window
 	switch {
-	case !ok:
+	case !q.look(x, w):
 		return 0, errNoSeries
 	case q.Kind == Latency:
 		for i := range s.counts {
@@ -122,7 +122,7 @@ func (s *signals) ofPod(q *query, x *series) (v float64, err error) {
 		}
 		v, err = q.quantile(s.Bounds, s.counts, errNaN)
 	default:
-		v = s.value(q, &w)
+		v = s.value(q, w)
 	}
 	if err == nil {
 		err = s.stale(q, x)
@@ -130,16 +130,18 @@ func (s *signals) ofPod(q *query, x *series) (v float64, err error) {
 	return v, err
 }
 
-// look is what a query sees of a series: of a gauge the last sample alone.
-func (q *query) look(x *series) (window, bool) {
-	if q.gauge() {
-		n := x.upTo(q.good)
-		if n == 0 || x.time(n-1) <= q.good-lookback {
-			return window{}, false
-		}
-		return window{last: x.row(x.index(n - 1))}, true
+// look makes a window of what a query sees of a series: of a gauge the last sample
+// alone. It is false where that is nothing.
+func (q *query) look(x *series, w *window) bool {
+	if !q.gauge() {
+		return w.over(x, q.good-q.Window.Milliseconds(), q.good)
 	}
-	return x.window(q.good-q.Window.Milliseconds(), q.good)
+	n := x.upTo(q.good)
+	if n == 0 || x.time(n-1) <= q.good-lookback {
+		return false
+	}
+	w.last = x.row(x.index(n - 1))
+	return true
 }
 
 // lookback is how old the sample of a gauge may be to Prometheus.
@@ -172,11 +174,11 @@ func (q *query) quantile(bounds, counts []float64, none error) (float64, error) 
 // stale refuses samples that are older than three scrapes, or than a minute where
 // that is more: maxSampleAge of a rule.
 func (s *signals) stale(q *query, x *series) error {
-	age, bound := time.Duration(s.now-x.time(x.upTo(q.good)-1))*time.Millisecond, max(time.Minute, 3*s.Interval)
-	if age <= bound {
+	age, bound := s.now-x.time(x.upTo(q.good)-1), max(time.Minute, 3*s.Interval)
+	if age <= bound.Milliseconds() {
 		return nil
 	}
-	return fmt.Errorf("the newest sample is %s old, and %s is the bound", age.Round(time.Second), bound)
+	return fmt.Errorf("the newest sample is %s old, and %s is the bound", (time.Duration(age) * time.Millisecond).Round(time.Second), bound)
 }
 
 var errIdle = errors.New("no observation in the window, so there is no quantile (onIdle: zero serves 0 for this)")
@@ -199,8 +201,7 @@ func (s *signals) ofWhole(q *query, pods []int) (float64, error) {
 		if q.gauge() && !lives {
 			continue
 		}
-		w, ok := q.look(x)
-		if !ok {
+		if !q.look(x, &s.window) {
 			continue
 		}
 		if lives {
@@ -209,7 +210,7 @@ func (s *signals) ofWhole(q *query, pods []int) (float64, error) {
 			}
 		}
 		found++
-		s.addTo(q, &w)
+		s.addTo(q, &s.window)
 	}
 	if found == 0 {
 		return 0, fmt.Errorf("none of the %d live pods has a series", len(pods))
@@ -245,11 +246,10 @@ func (s *signals) put(q *query, pods int) (float64, error) {
 
 // ofTarget is the value of a target that counts for all pods.
 func (s *signals) ofTarget(q *query) (float64, error) {
-	w, ok := q.look(q.target)
-	if !ok {
+	if !q.look(q.target, &s.window) {
 		return 0, errors.New("no matching series")
 	}
-	return s.value(q, &w), s.stale(q, q.target)
+	return s.value(q, &s.window), s.stale(q, q.target)
 }
 
 // A finder finds pods that are asked for in rising order.

@@ -424,7 +424,7 @@ func TestReasonIsTheFirstThatApplies(t *testing.T) {
 			conditions(hpa.ReasonReadyForNewScale, hpa.ReasonValidMetricFound, hpa.ReasonDesiredWithinRange, hpa.False), hpa.ReasonDesiredWithinRange,
 		},
 	} {
-		if got := Reason(spec, &c.decision, c.state); got != c.want {
+		if got := Reason(spec, &c.decision, &c.state); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}

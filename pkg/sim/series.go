@@ -97,27 +97,25 @@ type window struct {
 	length      float64 // seconds
 }
 
-// window is that of the samples after start and up to end. There is none of less
-// than two samples.
+// over makes a window of the samples after start and up to end. There is none of
+// less than two samples.
 //
 // It follows extrapolatedRate in promql/functions.go of Prometheus v0.316: where
 // the samples begin or end close to an edge of the window, at most 1.1 times
 // their mean distance away, the increase is extrapolated to the edge, otherwise
 // by half of that distance.
-func (x *series) window(start, end int64) (window, bool) {
+func (w *window) over(x *series, start, end int64) bool {
 	n := x.upTo(end)
 	first := x.after(start, n)
 	if n-first < 2 {
-		return window{}, false
+		return false
 	}
 	from, to := x.index(first), x.index(n-1)
-	w := window{
-		first: x.row(from), last: x.row(to),
-		sampled: float64(x.times[to]-x.times[from]) / 1000,
-		toStart: float64(x.times[from]-start) / 1000,
-		toEnd:   float64(end-x.times[to]) / 1000,
-		length:  float64(end-start) / 1000,
-	}
+	w.first, w.last = x.row(from), x.row(to)
+	w.sampled = float64(x.times[to]-x.times[from]) / 1000
+	w.toStart = float64(x.times[from]-start) / 1000
+	w.toEnd = float64(end-x.times[to]) / 1000
+	w.length = float64(end-start) / 1000
 	between := w.sampled / float64(n-first-1)
 	if w.toStart >= between*1.1 {
 		w.toStart = between / 2
@@ -125,7 +123,7 @@ func (x *series) window(start, end int64) (window, bool) {
 	if w.toEnd >= between*1.1 {
 		w.toEnd = between / 2
 	}
-	return w, true
+	return true
 }
 
 // rate is the increase of a counter per second. It is extrapolated no further

@@ -80,6 +80,7 @@ type signals struct {
 	free    []*series
 
 	pod      workload.Counts
+	window   window // that is looked at
 	buckets  []total
 	counts   []float64
 	looked   int64     // when True looked last

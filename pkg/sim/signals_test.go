@@ -42,9 +42,9 @@ func TestRatesAreThoseOfPrometheus(t *testing.T) {
 		"a counter that rests":               {samples(20, 70, 35, 70, 50, 70), 60, 60, 0},
 		"samples after the end are not seen": {samples(20, 1000, 35, 1150, 50, 1300, 61, 9999), 60, 60, 300. / 30 * (30 + 7.5 + 10) / 60},
 	} {
-		w, ok := c.series.window(int64((c.end-c.window)*1000), int64(c.end*1000))
+		var w window
 		got := math.NaN()
-		if ok {
+		if w.over(c.series, int64((c.end-c.window)*1000), int64(c.end*1000)) {
 			got = w.rate(0)
 		}
 		if !near(got, c.want) {

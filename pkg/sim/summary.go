@@ -30,6 +30,7 @@ type rescale struct {
 // A second is a step as the tally sees it.
 type second struct {
 	length            time.Duration
+	seconds           float64 // the same
 	pods, ready, need int
 	latency, waiting  float64
 	over, atMax       bool
@@ -44,8 +45,8 @@ func newTally(c *Config) tally {
 }
 
 // step adds a step.
-func (t *tally) step(s second) {
-	d, sum := s.length.Seconds(), &t.sum
+func (t *tally) step(s *second) {
+	d, sum := s.seconds, &t.sum
 	t.length += d
 	t.ready += float64(s.ready) * d
 	sum.ReplicaHours += float64(s.pods) * d
@@ -66,9 +67,9 @@ func (t *tally) step(s second) {
 }
 
 // compare adds what was missing, and what was too much.
-func (t *tally) compare(s second) {
-	t.foresight.step(s.need, s.length.Seconds())
-	missing := float64(s.need-s.ready) * s.length.Seconds()
+func (t *tally) compare(s *second) {
+	t.foresight.step(s.need, s.seconds)
+	missing := float64(s.need-s.ready) * s.seconds
 	if missing <= 0 {
 		t.short = 0
 		t.sum.OverProvisionedHours -= missing

@@ -154,7 +154,7 @@ func TestReversalsAreSoon(t *testing.T) {
 func TestTheLongestShortageIsOfOneTime(t *testing.T) {
 	tally := newTally(&Config{Step: time.Second, Need: hundredEach})
 	for _, ready := range []int{2, 2, 3, 2, 1, 0, 3, 4, 2} {
-		tally.step(second{length: time.Second, need: 3, ready: ready})
+		tally.step(&second{length: time.Second, seconds: 1, need: 3, ready: ready})
 	}
 	if got := tally.sum.LongestShort; got != 3*time.Second {
 		t.Errorf("%v, want 3s", got)

@@ -37,21 +37,16 @@ func (r *run) sync(at time.Duration) error {
 	}
 	r.metrics.read(h.spec.Metrics, h.seen.Readings, &r.workload)
 
-	decide := hpa.Step
-	if r.Trails {
-		decide = hpa.Explain
-	}
-	decision, state, err := decide(h.spec, h.state, &h.seen, now)
+	decision, err := h.decide(r.Trails, now)
 	if err != nil {
 		return err
 	}
-	h.state = state
 	took := h.took(r.Cluster.SyncLatency)
 	h.next = at + took + r.Cluster.SyncPeriod
 	if decision.Outcome == hpa.Rescaled {
 		r.workload.scale(decision.To, at+took+r.Cluster.ControllerLag)
 	}
-	reason := Reason(h.spec, &decision, state)
+	reason := Reason(h.spec, &decision, &h.state)
 	r.tally.synced(at, &decision, reason)
 	if r.handler == nil {
 		return nil
@@ -59,9 +54,18 @@ func (r *run) sync(at time.Duration) error {
 	h.observed = observe(h.observed[:0], h.spec.Metrics, &h.seen)
 	h.message = Sync{
 		Run: r.Name, At: at, Time: now, Decision: decision, Reason: reason,
-		Conditions: state.Conditions, Observed: h.observed,
+		Conditions: h.state.Conditions, Observed: h.observed,
 	}
 	return r.tell(&h.message)
+}
+
+// decide is the controller's decision on what it has seen.
+func (c *controller) decide(trail bool, now time.Time) (decision hpa.Decision, err error) {
+	if !trail {
+		return hpa.Advance(c.spec, &c.state, &c.seen, now)
+	}
+	decision, c.state, err = hpa.Explain(c.spec, c.state, &c.seen, now)
+	return decision, err
 }
 
 // Reason says in one word what held or moved the count at a sync, given the state
@@ -75,7 +79,7 @@ func (r *run) sync(at time.Duration) error {
 //	DesiredWithinRange            nothing did: the count is what the metrics want
 //
 // A rescale that was also held or limited has the reason of that.
-func Reason(spec *hpa.Spec, decision *hpa.Decision, state hpa.State) hpa.Reason {
+func Reason(spec *hpa.Spec, decision *hpa.Decision, state *hpa.State) hpa.Reason {
 	switch decision.Outcome {
 	case hpa.NoProposal, hpa.NoSelector, hpa.Paused:
 		return reasonOf(state, hpa.ScalingActive)
@@ -98,7 +102,7 @@ func Reason(spec *hpa.Spec, decision *hpa.Decision, state hpa.State) hpa.Reason 
 	return hpa.ReasonDesiredWithinRange
 }
 
-func reasonOf(state hpa.State, t hpa.ConditionType) hpa.Reason {
+func reasonOf(state *hpa.State, t hpa.ConditionType) hpa.Reason {
 	one, _ := state.Condition(t)
 	return one.Reason
 }

@@ -53,15 +53,15 @@ func (r *run) count(step *workload.Step, rate float64, d time.Duration) error {
 	} else if r.Objective != nil {
 		return errNoQuantile
 	}
-	need := r.tick.need.at(rate)
+	need, seconds := r.tick.need.at(rate), d.Seconds()
 	r.tick.most = max(r.tick.most, need)
-	r.tick.capacity(step, r.workload.ready, d)
+	r.tick.capacity(step, r.workload.ready, seconds)
 	over := r.Objective.missed(step, latency)
 	if over {
-		r.tick.over += d.Seconds()
+		r.tick.over += seconds
 	}
-	r.tally.step(second{
-		length: d, pods: len(r.workload.all), ready: r.workload.ready, need: need,
+	r.tally.step(&second{
+		length: d, seconds: seconds, pods: len(r.workload.all), ready: r.workload.ready, need: need,
 		latency: latency, waiting: step.Waiting, over: over,
 		atMax: r.hpa.spec != nil && r.workload.desired == r.hpa.spec.MaxReplicas,
 	})
@@ -70,10 +70,10 @@ func (r *run) count(step *workload.Step, rate float64, d time.Duration) error {
 
 // capacity follows what the ready pods can serve. A fleet tells it as the
 // utilization of what arrives; where nothing does, a pod can serve as much as before.
-func (t *ticker) capacity(step *workload.Step, ready int, d time.Duration) {
+func (t *ticker) capacity(step *workload.Step, ready int, seconds float64) {
 	t.total = t.each * float64(ready)
 	if step.Utilization > 0 && !math.IsInf(step.Utilization, 0) && ready > 0 {
-		t.total = step.Arrived / d.Seconds() / step.Utilization
+		t.total = step.Arrived / seconds / step.Utilization
 		t.each = t.total / float64(ready)
 	}
 }

@@ -85,7 +85,7 @@ func move(difference *float64, from, to float64) {
 // Pod implements Fleet.
 func (f *fleet) Pod(id int, into *Counts) {
 	buckets := into.Buckets[:0]
-	p := f.pods[id]
+	p := f.pods.get(id)
 	if p == nil {
 		*into = Counts{Buckets: buckets}
 		return

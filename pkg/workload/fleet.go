@@ -65,7 +65,7 @@ type fleet struct {
 	elapsed     time.Duration
 	before, now float64 // the last step, in seconds since the fleet began
 
-	pods    map[int]*pod
+	pods    roster
 	taking  []*pod // in the order they joined
 	cohorts []*cohort
 
@@ -97,7 +97,6 @@ func newFleet(server Server, o Options) *fleet {
 		variation: server.Service.SCV,
 		capacity:  server.Capacity(),
 		perWork:   server.CPU.Seconds() / server.Service.Seconds(),
-		pods:      map[int]*pod{},
 		quantiles: o.Quantiles,
 		latencies: make([]float64, len(o.Quantiles)),
 	}
@@ -180,12 +179,12 @@ func (s *Server) speedAt(age float64) float64 {
 
 // Join implements Fleet.
 func (f *fleet) Join(id int) {
-	if f.pods[id] != nil {
+	if f.pods.get(id) != nil {
 		return
 	}
 	f.disturb()
 	p := &pod{joined: f.now, difference: f.book.counts()}
-	f.pods[id] = p
+	f.pods.add(id, p)
 	f.taking = append(f.taking, p)
 	if f.server.Kind == Queue {
 		p.enter(f.cohorts[0])
@@ -211,7 +210,7 @@ func (c *cohort) isNew(now float64) bool {
 
 // Drain implements Fleet.
 func (f *fleet) Drain(id int) {
-	p := f.pods[id]
+	p := f.pods.get(id)
 	if p == nil || !p.cohort.taking {
 		return
 	}
@@ -290,12 +289,12 @@ func (c *cohort) give(n float64) {
 
 // Leave implements Fleet.
 func (f *fleet) Leave(id int) float64 {
-	p := f.pods[id]
+	p := f.pods.get(id)
 	if p == nil {
 		return 0
 	}
 	f.disturb()
-	delete(f.pods, id)
+	f.pods.remove(id)
 	c := p.cohort
 	if c.taking {
 		f.stop(p)
@@ -618,7 +617,7 @@ func (f *fleet) unite(a, b *cohort) {
 	a.spread = mean(a.spread, b.spread)
 	a.behind = mean(a.behind, b.behind)
 	a.joined = max(a.joined, b.joined)
-	for _, p := range f.pods {
+	for _, p := range f.pods.all {
 		if p.cohort == b {
 			p.enter(a)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -64,7 +65,7 @@ func TestRequestsAreConserved(t *testing.T) {
 				s := f.Advance(time.Second, rate)
 				checkStep(t, s)
 				checkTotals(t, step, f.Whole())
-				for id := range f.pods {
+				for _, id := range slices.Clone(f.pods.ids) {
 					var c Counts
 					f.Pod(id, &c)
 					checkCounters(t, id, last[id], c)
@@ -74,7 +75,7 @@ func TestRequestsAreConserved(t *testing.T) {
 					t.Fatalf("step %d: %d cohorts", step, len(f.cohorts))
 				}
 				if t.Failed() {
-					t.Fatalf("step %d, rate %v, pods %d, %+v, %+v", step, rate, len(f.pods), s, f.Whole())
+					t.Fatalf("step %d, rate %v, pods %d, %+v, %+v", step, rate, len(f.pods.ids), s, f.Whole())
 				}
 			}
 		})
