@@ -49,7 +49,7 @@ func (c *cluster) openPage(t *testing.T) {
 		c.page.set("api", name, rate)
 	}
 	c.apply(t, "api.yaml", map[string]any{"Pods": pods})
-	c.eventually(t, 30*time.Second, "the store has two pods", func(ctx context.Context) error {
+	c.Eventually(t, 30*time.Second, "the store has two pods", func(ctx context.Context) error {
 		pods, err := c.client.CoreV1().Pods("api").List(ctx, metav1.ListOptions{LabelSelector: "app=store"})
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func (c *cluster) openPage(t *testing.T) {
 		c.page.set("api", pods.Items[1].Name, 3)
 		return nil
 	})
-	c.eventually(t, time.Minute, "the window is full of the page's rates", func(ctx context.Context) error {
+	c.Eventually(t, time.Minute, "the window is full of the page's rates", func(ctx context.Context) error {
 		got, err := c.read(ctx, v1beta1+"metrics/page_requests")
 		if err == nil && !strings.HasSuffix(got, "= 28") {
 			err = errors.New(got)
@@ -104,7 +104,7 @@ func testReads(t *testing.T, c *cluster) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			// A scrape that came late puts a rate off for a moment.
-			c.eventually(t, 5*time.Second, "GET "+test.path, func(ctx context.Context) error {
+			c.Eventually(t, 5*time.Second, "GET "+test.path, func(ctx context.Context) error {
 				got, err := c.read(ctx, test.path)
 				if err != nil {
 					return err
@@ -117,7 +117,7 @@ func testReads(t *testing.T, c *cluster) {
 		})
 	}
 	t.Run("all pods", func(t *testing.T) {
-		got, err := c.read(c.ctx, v1beta1+"pods/*/page_requests_per_second")
+		got, err := c.read(c.Ctx, v1beta1+"pods/*/page_requests_per_second")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -225,7 +225,7 @@ func testErrors(t *testing.T, c *cluster) {
 		{"a series that is not there", external + "page_requests?labelSelector=name%3Dabsent", http.StatusNotFound, []string{`no matching series in namespace "api"`}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			body, err := c.read(c.ctx, test.path)
+			body, err := c.read(c.Ctx, test.path)
 			var status apierrors.APIStatus
 			if !errors.As(err, &status) {
 				t.Fatalf("GET %s: %v %s, want status %d", test.path, err, body, test.code)
@@ -261,8 +261,8 @@ func testAuthorization(t *testing.T, c *cluster) {
 		{"stranger", path, http.StatusForbidden},
 	} {
 		for _, way := range []struct{ name, host, ca string }{
-			{"through kube-apiserver", c.server, c.ca.certFile()},
-			{"at Pitot", c.pitot.address(), c.pitot.ca.certFile()},
+			{"through kube-apiserver", c.server, c.ca.CertFile()},
+			{"at Pitot", c.pitot.address(), c.pitot.ca.CertFile()},
 		} {
 			t.Run(test.user+" reads "+strings.TrimPrefix(test.path, v1beta1)+" "+way.name, func(t *testing.T) {
 				config := rest.CopyConfig(users[test.user])
@@ -274,7 +274,7 @@ func testAuthorization(t *testing.T, c *cluster) {
 		}
 	}
 	t.Run("a name in a header is worth nothing without the aggregator's certificate", func(t *testing.T) {
-		request, err := http.NewRequestWithContext(c.ctx, http.MethodGet, c.pitot.address()+path, nil)
+		request, err := http.NewRequestWithContext(c.Ctx, http.MethodGet, c.pitot.address()+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +302,7 @@ func code(t *testing.T, c *cluster, config *rest.Config, path string) int {
 		t.Fatal(err)
 	}
 	var status int
-	result := client.Discovery().RESTClient().Get().RequestURI(path).Do(c.ctx).StatusCode(&status)
+	result := client.Discovery().RESTClient().Get().RequestURI(path).Do(c.Ctx).StatusCode(&status)
 	if status == 0 {
 		t.Fatal(result.Error())
 	}

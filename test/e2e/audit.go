@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"bufio"
 	"encoding/json"
 	"errors"
@@ -42,12 +44,12 @@ type event struct {
 // hpaController is whom the controller manager reads metrics as.
 const hpaController = "system:serviceaccount:kube-system:horizontal-pod-autoscaler"
 
-func newAudit(c *cluster) *audit { return &audit{file: filepath.Join(c.logs, "audit.log")} }
+func newAudit(c *cluster) *audit { return &audit{file: filepath.Join(c.Logs, "audit.log")} }
 
 // flags are those of kube-apiserver.
 func (a *audit) flags(c *cluster) []string {
-	policy := filepath.Join(c.folder, "audit.yaml")
-	c.must(os.WriteFile(policy, must(testdata.ReadFile("testdata/audit.yaml"))(c), 0o644))
+	policy := filepath.Join(c.Folder, "audit.yaml")
+	c.Check(os.WriteFile(policy, trial.Must(testdata.ReadFile("testdata/audit.yaml"))(c), 0o644))
 	return []string{"--audit-policy-file=" + policy, "--audit-log-path=" + a.file}
 }
 

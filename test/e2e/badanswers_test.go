@@ -158,7 +158,7 @@ func (m *matrix) open(t *testing.T) {
 	values := map[string]any{"Answers": m.answers, "Ways": ways, "Farm": m.farm.url, "Replicas": badAnswerReplicas, "MaxReplicas": badAnswerMaxReplicas}
 	m.apply(t, "badanswers.yaml", values)
 	m.pitot = startPitot(m.cluster, pitotSetup{config: "pitot-badanswers.yaml", values: values})
-	m.eventually(t, 2*time.Minute, fmt.Sprintf("%d Deployments have their pods", len(m.cells)), func(ctx context.Context) error {
+	m.Eventually(t, 2*time.Minute, fmt.Sprintf("%d Deployments have their pods", len(m.cells)), func(ctx context.Context) error {
 		pods, err := m.client.CoreV1().Pods("").List(ctx, metav1.ListOptions{FieldSelector: "status.phase=Running"})
 		if err == nil && len(pods.Items) != badAnswerReplicas*len(m.answers)*len(ways) {
 			err = fmt.Errorf("%d pods", len(pods.Items))
@@ -181,7 +181,7 @@ func (m *matrix) setLoad(t *testing.T, answer badAnswer, factor float64) {
 		return metric
 	}
 	var all []series
-	pods, err := m.client.CoreV1().Pods(answer.Name).List(m.ctx, metav1.ListOptions{LabelSelector: "app=pods"})
+	pods, err := m.client.CoreV1().Pods(answer.Name).List(m.Ctx, metav1.ListOptions{LabelSelector: "app=pods"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func (m *matrix) setLoad(t *testing.T, answer badAnswer, factor float64) {
 			series{map[string]string{"__name__": name("connections"), "namespace": answer.Name, "service": way.Name}, factor * way.good},
 			series{map[string]string{"__name__": name("jobs"), "namespace": answer.Name, "queue": way.Name}, factor * way.good})
 	}
-	if err := m.farm.setSeries(m.ctx, answer.Name, all); err != nil {
+	if err := m.farm.setSeries(m.Ctx, answer.Name, all); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -227,7 +227,7 @@ func (m *matrix) each(ctx context.Context, check func(cell, *autoscalingv2.Horiz
 // awaitGood waits until every HPA reads the good value and wants what it has.
 func (m *matrix) awaitGood(t *testing.T) {
 	t.Helper()
-	m.eventually(t, time.Minute, "every HPA has read its value and keeps its replicas", func(ctx context.Context) error {
+	m.Eventually(t, time.Minute, "every HPA has read its value and keeps its replicas", func(ctx context.Context) error {
 		return m.each(ctx, func(_ cell, hpa *autoscalingv2.HorizontalPodAutoscaler) error {
 			status, message := scalingActive(hpa)
 			if status != corev1.ConditionTrue || hpa.Status.CurrentReplicas != badAnswerReplicas || hpa.Status.DesiredReplicas != badAnswerReplicas {
@@ -242,7 +242,7 @@ func (m *matrix) awaitGood(t *testing.T) {
 func (m *matrix) fail(t *testing.T) {
 	t.Helper()
 	for _, answer := range m.answers {
-		if err := m.farm.setFault(m.ctx, answer.Name, answer.fault); err != nil {
+		if err := m.farm.setFault(m.Ctx, answer.Name, answer.fault); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -263,7 +263,7 @@ func (m *matrix) awaitRefusals(t *testing.T, since time.Time) {
 func (m *matrix) awaitCauses(t *testing.T, since time.Time, cause func(cell) string) {
 	t.Helper()
 	said := map[string]string{}
-	m.eventually(t, 2*time.Minute, "every HPA says why it has no value", func(ctx context.Context) error {
+	m.Eventually(t, 2*time.Minute, "every HPA says why it has no value", func(ctx context.Context) error {
 		refused := m.refusals(t, since)
 		return m.each(ctx, func(cell cell, hpa *autoscalingv2.HorizontalPodAutoscaler) error {
 			if cause(cell) == "" || said[cell.String()] != "" {
@@ -317,7 +317,7 @@ func (m *matrix) halfFill(t *testing.T) {
 			continue
 		}
 		m.setLoad(t, answer, 0.5)
-		if err := m.farm.setFault(m.ctx, answer.Name, healthy); err != nil {
+		if err := m.farm.setFault(m.Ctx, answer.Name, healthy); err != nil {
 			t.Fatal(err)
 		}
 		defer m.setLoad(t, answer, 1)
@@ -333,7 +333,7 @@ func (m *matrix) halfFill(t *testing.T) {
 // generations are those of all Deployments: one grows with every change of its spec.
 func (m *matrix) generations(t *testing.T) map[string]int64 {
 	t.Helper()
-	deployments, err := m.client.AppsV1().Deployments("").List(m.ctx, metav1.ListOptions{})
+	deployments, err := m.client.AppsV1().Deployments("").List(m.Ctx, metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +351,7 @@ func (m *matrix) equal(t *testing.T, before, after map[string]int64) bool {
 	for _, cell := range m.cells {
 		if before[cell.String()] != after[cell.String()] {
 			same = false
-			t.Errorf("%s: %v", cell, m.describeHPA(m.ctx, cell.badAnswer.Name, cell.way.Name))
+			t.Errorf("%s: %v", cell, m.describeHPA(m.Ctx, cell.badAnswer.Name, cell.way.Name))
 		}
 	}
 	return same
@@ -363,12 +363,12 @@ func (m *matrix) heal(t *testing.T) {
 	t.Helper()
 	for _, answer := range m.answers {
 		m.setLoad(t, answer, 2)
-		if err := m.farm.setFault(m.ctx, answer.Name, healthy); err != nil {
+		if err := m.farm.setFault(m.Ctx, answer.Name, healthy); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// Some backends have asked to be left alone for a minute.
-	m.eventually(t, 2*time.Minute, "every HPA scales again", func(ctx context.Context) error {
+	m.Eventually(t, 2*time.Minute, "every HPA scales again", func(ctx context.Context) error {
 		return m.each(ctx, func(_ cell, hpa *autoscalingv2.HorizontalPodAutoscaler) error {
 			if status, message := scalingActive(hpa); hpa.Status.DesiredReplicas != badAnswerMaxReplicas {
 				return fmt.Errorf("wants %d replicas, ScalingActive=%s %s", hpa.Status.DesiredReplicas, status, message)

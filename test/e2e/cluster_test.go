@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/testbin"
+
 	"errors"
 	"flag"
 	"fmt"
@@ -66,30 +68,13 @@ func installed() error {
 
 // build builds Pitot from the checkout, and once per version what runs beside it.
 func build(bin string) (programs, error) {
-	plane, err1 := testbin("plane")
-	prometheus, err2 := testbin("prometheus")
+	plane, err1 := testbin.Folder("plane")
+	prometheus, err2 := testbin.Folder("prometheus")
 	pitot := filepath.Join(bin, "pitot")
 	promtest := filepath.Join(bin, "promtest")
-	_, err3 := run("../..", "go", "build", "-o", pitot, "./cmd/pitot")
-	_, err4 := run("../..", "go", "build", "-o", promtest, "./pkg/internal/promtest/cmd/promtest")
+	err3 := testbin.Build(pitot, "./cmd/pitot")
+	err4 := testbin.Build(promtest, "./pkg/internal/promtest/cmd/promtest")
 	return programs{plane: plane, prometheus: prometheus, pitot: pitot, promtest: promtest}, errors.Join(err1, err2, err3, err4)
-}
-
-func testbin(set string) (folder string, err error) {
-	out, err := run("../..", "hack/testbin.sh", set)
-	return strings.TrimSpace(out), err
-}
-
-// run runs a program in a folder, its progress on the test's standard error.
-func run(folder, name string, arguments ...string) (stdout string, err error) {
-	command := exec.Command(name, arguments...)
-	command.Dir, command.Stderr = folder, os.Stderr
-	command.Env = append(os.Environ(), "GOWORK=off")
-	out, err := command.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", name, strings.Join(arguments, " "), err)
-	}
-	return string(out), nil
 }
 
 // TestCluster runs tests side by side in one cluster. They share Pitot and

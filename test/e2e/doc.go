@@ -5,8 +5,6 @@
 //
 // The pieces, each in its own file:
 //
-//	process.go     child processes that never outlive the test
-//	pki.go         authorities, certificates, kubeconfigs
 //	plane.go       etcd and the control plane
 //	manifest.go    YAML from testdata, applied as kubectl would
 //	prometheus.go  Prometheus servers and the files that name their targets
@@ -22,6 +20,10 @@
 //	podwatch.go    the pods of a namespace at every time
 //	recording.go   what the HPA controller read and did, sync by sync
 //	cluster.go     all of them together, and waiting
+//
+// What another test of a cluster needs too is in packages of its own: child
+// processes and waiting (trial), certificates (pki), manifests (manifest) and
+// programs to build (testbin).
 //
 // A pod here is a real object that a real controller made; only its containers
 // are not run by a kubelet. README.md says how to run one test and where the

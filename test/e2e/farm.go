@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"bytes"
 	"context"
 	"encoding/json"
@@ -30,10 +32,10 @@ type series struct {
 }
 
 func startFarm(c *cluster) *farm {
-	address := loopback(freePort())
-	c.start(command{name: "promtest", path: c.promtest, args: []string{"-listen=" + address}})
+	address := trial.Loopback(trial.FreePort())
+	c.Start(trial.Command{Name: "promtest", Path: c.promtest, Args: []string{"-listen=" + address}})
 	f := &farm{url: "http://" + address}
-	c.eventually(c.t, probeTime, "promtest answers", func(ctx context.Context) error {
+	c.Eventually(c.T, probeTime, "promtest answers", func(ctx context.Context) error {
 		return f.setSeries(ctx, "probe", nil)
 	})
 	return f

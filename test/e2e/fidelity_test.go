@@ -127,7 +127,7 @@ func (f flight) fly(t *testing.T) (syncs recording, began time.Time) {
 	startPrometheus(c, "main")
 	c.page = servePage(c, "main")
 	c.pitot = startPitot(c, pitotSetup{config: "pitot-fidelity.yaml", values: map[string]any{"Window": f.window}})
-	ctx, cancel := context.WithCancel(c.ctx)
+	ctx, cancel := context.WithCancel(c.Ctx)
 	defer cancel()
 	pods := c.watchPods(ctx, "fidelity")
 	recorder := c.record(tapPitot(c), pods)
@@ -135,7 +135,7 @@ func (f flight) fly(t *testing.T) (syncs recording, began time.Time) {
 	go c.play(ctx, "fidelity", pods, f.load())
 	c.apply(t, "fidelity.yaml", map[string]any{"Startup": f.startup})
 	c.apply(t, f.hpa, nil)
-	c.pass(t, f.length+f.period)
+	c.Pass(t, f.length+f.period)
 	return recorder.recording(t), began
 }
 

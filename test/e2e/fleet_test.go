@@ -39,7 +39,7 @@ func testFleet(t *testing.T, c *cluster) {
 	before, readBefore, began := c.queries(t, fleet), c.reads(t), time.Now()
 	c.setFleetRates(t, services, 2)
 	c.awaitFleet(t, services, 2)
-	c.eventually(t, 2*refreshes*refreshInterval, fmt.Sprintf("%d refreshes", refreshes), func(context.Context) error {
+	c.Eventually(t, 2*refreshes*refreshInterval, fmt.Sprintf("%d refreshes", refreshes), func(context.Context) error {
 		if asked := c.queries(t, fleet) - before; asked < refreshes*queriesPerRefresh {
 			return fmt.Errorf("%g queries", asked)
 		}
@@ -61,7 +61,7 @@ func testFleet(t *testing.T, c *cluster) {
 // queries is how many instant queries a Prometheus has answered, by its own count.
 func (c *cluster) queries(t *testing.T, p *prometheus) float64 {
 	t.Helper()
-	page, err := get(c.ctx, p.url()+"/metrics")
+	page, err := get(c.Ctx, p.url()+"/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func (c *cluster) queries(t *testing.T, p *prometheus) float64 {
 // its own count. The other tests make a few of them.
 func (c *cluster) reads(t *testing.T) float64 {
 	t.Helper()
-	page, err := c.pitot.page(c.ctx, "/metrics")
+	page, err := c.pitot.page(c.Ctx, "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func sum(t *testing.T, page io.Reader, name string, labels ...string) (total flo
 // setFleetRates lets the pod of service i have factor*(i+1) requests per second.
 func (c *cluster) setFleetRates(t *testing.T, services []string, factor float64) {
 	t.Helper()
-	c.eventually(t, time.Minute, fmt.Sprintf("%d services have a pod", len(services)), func(ctx context.Context) error {
+	c.Eventually(t, time.Minute, fmt.Sprintf("%d services have a pod", len(services)), func(ctx context.Context) error {
 		pods, err := c.client.CoreV1().Pods("fleet").List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -131,7 +131,7 @@ func serviceNumber(name string) (i int) {
 // awaitFleet waits until every HPA shows its own service's rate, to 2 percent.
 func (c *cluster) awaitFleet(t *testing.T, services []string, factor float64) {
 	t.Helper()
-	c.eventually(t, time.Minute, fmt.Sprintf("%d HPAs read %g times their rates", len(services), factor), func(ctx context.Context) error {
+	c.Eventually(t, time.Minute, fmt.Sprintf("%d HPAs read %g times their rates", len(services), factor), func(ctx context.Context) error {
 		hpas, err := c.client.AutoscalingV2().HorizontalPodAutoscalers("fleet").List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err

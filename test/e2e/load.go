@@ -27,7 +27,7 @@ type load struct {
 // startLoad sends requests to the app's processes in turn, whichever answer at
 // the time. It stops by stop, with the cluster, or after maxLoadTime.
 func (c *cluster) startLoad(namespace, app, path string, perSecond float64) *load {
-	ctx, cancel := context.WithTimeout(c.ctx, maxLoadTime)
+	ctx, cancel := context.WithTimeout(c.Ctx, maxLoadTime)
 	l := &load{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(l.done)

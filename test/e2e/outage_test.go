@@ -28,16 +28,16 @@ func testOutage(t *testing.T, c *cluster) {
 		t.Fatal(err)
 	}
 	c.awaitScalingActive(t, "outage", "shop", time.Minute, corev1.ConditionFalse, `"outage"`, "connection refused")
-	c.throughout(t, 20*time.Second, "without Prometheus nothing moves", steady)
+	c.Throughout(t, 20*time.Second, "without Prometheus nothing moves", steady)
 	c.awaitNamespaceCanGo(t, "passing")
-	c.throughout(t, time.Second, "nor has anything moved since", steady)
+	c.Throughout(t, time.Second, "nor has anything moved since", steady)
 
 	prometheus.start()
-	c.eventually(t, 30*time.Second, "Prometheus is back", prometheus.ready)
+	c.Eventually(t, 30*time.Second, "Prometheus is back", prometheus.ready)
 	// rate() is too low until its window has passed the gap: Pitot does not serve it.
 	c.awaitScalingActive(t, "outage", "shop", time.Minute, corev1.ConditionFalse, `"outage"`, "recovering")
 	c.awaitScalingActive(t, "outage", "shop", time.Minute, corev1.ConditionTrue)
-	c.throughout(t, 5*time.Second, "with the first values nothing moves", steady)
+	c.Throughout(t, 5*time.Second, "with the first values nothing moves", steady)
 	c.awaitCurrent(t, "outage", "outage_requests_per_second", func(perPod float64) bool { return perPod > 8 && perPod < 9 })
 	c.awaitReplicas(t, "outage", "shop", 2)
 	load.stop()
@@ -49,7 +49,7 @@ func testOutage(t *testing.T, c *cluster) {
 func (c *cluster) steady(t *testing.T, namespace, name string) func(context.Context) error {
 	t.Helper()
 	deployments := c.client.AppsV1().Deployments(namespace)
-	before, err := deployments.Get(c.ctx, name, metav1.GetOptions{})
+	before, err := deployments.Get(c.Ctx, name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func (c *cluster) steady(t *testing.T, namespace, name string) func(context.Cont
 func (c *cluster) awaitScalingActive(t *testing.T, namespace, name string, within time.Duration, want corev1.ConditionStatus, words ...string) {
 	t.Helper()
 	what := fmt.Sprintf("ScalingActive of %s/%s is %s %q", namespace, name, want, words)
-	c.eventually(t, within, what, func(ctx context.Context) error {
+	c.Eventually(t, within, what, func(ctx context.Context) error {
 		hpa, err := c.hpa(ctx, namespace, name)
 		if err != nil {
 			return err
@@ -95,13 +95,13 @@ func (c *cluster) awaitNamespaceCanGo(t *testing.T, name string) {
 	t.Helper()
 	namespaces := c.client.CoreV1().Namespaces()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	if _, err := namespaces.Create(c.ctx, namespace, metav1.CreateOptions{}); err != nil {
+	if _, err := namespaces.Create(c.Ctx, namespace, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := namespaces.Delete(c.ctx, name, metav1.DeleteOptions{}); err != nil {
+	if err := namespaces.Delete(c.Ctx, name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	c.eventually(t, 10*time.Second, "a deleted namespace is gone", func(ctx context.Context) error {
+	c.Eventually(t, 10*time.Second, "a deleted namespace is gone", func(ctx context.Context) error {
 		namespace, err := namespaces.Get(ctx, name, metav1.GetOptions{})
 		switch {
 		case apierrors.IsNotFound(err):

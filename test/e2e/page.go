@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"fmt"
 	"net"
 	"net/http"
@@ -32,13 +34,13 @@ func (c counter) now() float64 { return c.value + c.perSecond*time.Since(c.at).S
 
 // servePage serves a page that the named Prometheus servers scrape.
 func servePage(c *cluster, scrapedBy ...string) *page {
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))(c)
+	listener := trial.Must(net.Listen("tcp", "127.0.0.1:0"))(c)
 	p := &page{address: listener.Addr().String(), counters: map[podKey]counter{}}
 	server := &http.Server{Handler: p, ReadHeaderTimeout: time.Second}
 	go func() { _ = server.Serve(listener) }()
-	c.t.Cleanup(func() { _ = server.Close() })
+	c.T.Cleanup(func() { _ = server.Close() })
 	for _, name := range scrapedBy {
-		c.must(c.prometheus[name].scrape("page", []target{{Targets: []string{p.address}}}))
+		c.Check(c.prometheus[name].scrape("page", []target{{Targets: []string{p.address}}}))
 	}
 	return p
 }

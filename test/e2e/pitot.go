@@ -1,6 +1,9 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/pki"
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"context"
 	"encoding/base64"
 	"errors"
@@ -34,12 +37,12 @@ var groupVersions = []schema.GroupVersion{
 // A pitot is the program under test, running as the service account
 // pitot/pitot with the permissions of testdata/rbac.yaml.
 type pitot struct {
-	*process
+	*trial.Process
 	cluster *cluster
 	name    string   // of the process and of its log
 	flags   []string // without the port
 	port    int
-	ca      *authority
+	ca      *pki.Authority
 }
 
 // A pitotSetup says what a Pitot serves.
@@ -54,7 +57,7 @@ type pitotSetup struct {
 // startPitot starts Pitot, registers it with the aggregator and waits until its
 // APIs are available.
 func startPitot(c *cluster, setup pitotSetup) *pitot {
-	c.apply(c.t, "rbac.yaml", nil)
+	c.apply(c.T, "rbac.yaml", nil)
 	p := newPitot(c, setup)
 	p.start()
 	c.register(p.port, p.ca)
@@ -63,7 +66,7 @@ func startPitot(c *cluster, setup pitotSetup) *pitot {
 
 // newPitot prepares a Pitot.
 func newPitot(c *cluster, setup pitotSetup) *pitot {
-	p := &pitot{cluster: c, name: "pitot", port: freePort(), ca: must(newAuthority(c.pki, "pitot-ca"))(c)}
+	p := &pitot{cluster: c, name: "pitot", port: trial.FreePort(), ca: trial.Must(pki.New(c.pki, "pitot-ca"))(c)}
 	p.flags = append([]string{
 		"--config=" + c.pitotConfig(setup),
 		"--refresh-interval=" + refreshInterval.String(),
@@ -73,15 +76,15 @@ func newPitot(c *cluster, setup pitotSetup) *pitot {
 
 // start starts the program, or starts it again on the same port.
 func (p *pitot) start() {
-	p.process = p.cluster.start(command{name: p.name, path: p.cluster.programs.pitot, args: append([]string{
+	p.Process = p.cluster.Start(trial.Command{Name: p.name, Path: p.cluster.programs.pitot, Args: append([]string{
 		"serve", "--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(p.port),
-	}, p.flags...), grace: 20 * time.Second})
+	}, p.flags...), Grace: 20 * time.Second})
 }
 
 // restart ends the program and starts it again, with nothing in memory.
 func (p *pitot) restart(t *testing.T) {
 	t.Helper()
-	if err := p.stop(); err != nil {
+	if err := p.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	p.start()
@@ -90,7 +93,7 @@ func (p *pitot) restart(t *testing.T) {
 // replica starts the same program once more, on another port.
 func (p *pitot) replica(name string) *pitot {
 	other := *p
-	other.name, other.port = name, freePort()
+	other.name, other.port = name, trial.FreePort()
 	other.start()
 	return &other
 }
@@ -98,7 +101,7 @@ func (p *pitot) replica(name string) *pitot {
 // page reads a path of this Pitot, without the aggregator.
 func (p *pitot) page(ctx context.Context, path string) ([]byte, error) {
 	config := rest.CopyConfig(p.cluster.admin)
-	config.Host, config.CAFile = p.address(), p.ca.certFile()
+	config.Host, config.CAFile = p.address(), p.ca.CertFile()
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -106,29 +109,29 @@ func (p *pitot) page(ctx context.Context, path string) ([]byte, error) {
 	return client.Discovery().RESTClient().Get().RequestURI(path).DoRaw(ctx)
 }
 
-func (p *pitot) address() string { return "https://" + loopback(p.port) }
+func (p *pitot) address() string { return "https://" + trial.Loopback(p.port) }
 
 // identity are the flags that say who Pitot is.
 func (p *pitot) identity(c *cluster) []string {
-	serving := must(p.ca.server("pitot", true, "pitot.pitot.svc"))(c)
+	serving := trial.Must(p.ca.Server("pitot", "127.0.0.1", "pitot.pitot.svc"))(c)
 	kubeconfig := filepath.Join(c.pki, "pitot.kubeconfig")
-	c.must(writeKubeconfig(kubeconfig, c.serviceAccount("pitot", "pitot")))
+	c.Check(pki.WriteKubeconfig(kubeconfig, c.serviceAccount("pitot", "pitot")))
 	return []string{
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
-		"--tls-cert-file=" + serving.certFile,
-		"--tls-private-key-file=" + serving.keyFile,
+		"--tls-cert-file=" + serving.CertFile,
+		"--tls-private-key-file=" + serving.KeyFile,
 	}
 }
 
 // register leads the aggregator to a port, where a Pitot has a certificate of ca.
-func (c *cluster) register(port int, ca *authority) {
-	bundle := must(os.ReadFile(ca.certFile()))(c)
-	c.apply(c.t, "apiservices.yaml", map[string]any{
+func (c *cluster) register(port int, ca *pki.Authority) {
+	bundle := trial.Must(os.ReadFile(ca.CertFile()))(c)
+	c.apply(c.T, "apiservices.yaml", map[string]any{
 		"GroupVersions": groupVersions, "Port": port, "CABundle": base64.StdEncoding.EncodeToString(bundle),
 	})
-	c.eventually(c.t, probeTime, "Pitot's APIs are available", c.available)
+	c.Eventually(c.T, probeTime, "Pitot's APIs are available", c.available)
 }
 
 // pitotConfig writes Pitot's configuration.
@@ -139,9 +142,9 @@ func (c *cluster) pitotConfig(setup pitotSetup) string {
 	}
 	values := map[string]any{"URL": urls, "ScrapeInterval": scrapeInterval}
 	maps.Copy(values, setup.values)
-	text := must(render(setup.config, values))(c)
-	file := filepath.Join(c.folder, "pitot.yaml")
-	c.must(os.WriteFile(file, []byte(text), 0o644))
+	text := trial.Must(render(setup.config, values))(c)
+	file := filepath.Join(c.Folder, "pitot.yaml")
+	c.Check(os.WriteFile(file, []byte(text), 0o644))
 	return file
 }
 
@@ -149,12 +152,12 @@ func (c *cluster) pitotConfig(setup pitotSetup) string {
 // of a service account.
 func (c *cluster) serviceAccount(namespace, name string) *rest.Config {
 	hour := int64(3600)
-	token := must(c.client.CoreV1().ServiceAccounts(namespace).CreateToken(c.ctx, name,
+	token := trial.Must(c.client.CoreV1().ServiceAccounts(namespace).CreateToken(c.Ctx, name,
 		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{}))(c)
 	return &rest.Config{
 		Host:            c.server,
 		BearerToken:     token.Status.Token,
-		TLSClientConfig: rest.TLSClientConfig{CAFile: c.ca.certFile()},
+		TLSClientConfig: rest.TLSClientConfig{CAFile: c.ca.CertFile()},
 	}
 }
 

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"cmp"
 	"context"
 	"errors"
@@ -36,8 +38,8 @@ type podChange struct {
 // watchPods begins while the namespace has no pods, and ends with ctx.
 func (c *cluster) watchPods(ctx context.Context, namespace string) *podWatch {
 	pods := c.client.CoreV1().Pods(namespace)
-	none := must(pods.List(ctx, metav1.ListOptions{}))(c)
-	events := must(pods.Watch(ctx, metav1.ListOptions{ResourceVersion: none.ResourceVersion}))(c)
+	none := trial.Must(pods.List(ctx, metav1.ListOptions{}))(c)
+	events := trial.Must(pods.Watch(ctx, metav1.ListOptions{ResourceVersion: none.ResourceVersion}))(c)
 	w := &podWatch{changed: make(chan struct{}, 1)}
 	go func() {
 		defer events.Stop()
@@ -48,13 +50,13 @@ func (c *cluster) watchPods(ctx context.Context, namespace string) *podWatch {
 			}
 			version, err := strconv.ParseInt(pod.ResourceVersion, 10, 64)
 			if err != nil {
-				c.broken(err)
+				c.Broken(err)
 				return
 			}
 			w.note(podChange{at: time.Now(), version: version, gone: event.Type == watch.Deleted, pod: seenPod(pod)})
 		}
 		if ctx.Err() == nil {
-			c.broken(errors.New("the watch of pods has ended by itself"))
+			c.Broken(errors.New("the watch of pods has ended by itself"))
 		}
 	}()
 	return w

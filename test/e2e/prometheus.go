@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,8 +20,8 @@ type prometheus struct {
 	name    string
 	port    int
 	targets string // folder of file_sd files
-	command command
-	process *process
+	command trial.Command
+	process *trial.Process
 	cluster *cluster
 }
 
@@ -31,39 +33,39 @@ type target struct {
 
 // startPrometheus starts a server, which is a backend of Pitot by its name.
 func startPrometheus(c *cluster, name string) *prometheus {
-	folder := c.data("prometheus-" + name)
-	p := &prometheus{name: name, port: freePort(), targets: filepath.Join(folder, "targets"), cluster: c}
-	c.must(os.MkdirAll(p.targets, 0o755))
+	folder := c.Data("prometheus-" + name)
+	p := &prometheus{name: name, port: trial.FreePort(), targets: filepath.Join(folder, "targets"), cluster: c}
+	c.Check(os.MkdirAll(p.targets, 0o755))
 	config := filepath.Join(folder, "prometheus.yml")
-	text := must(render("prometheus.yaml", map[string]any{"Interval": scrapeInterval, "Targets": p.targets}))(c)
-	c.must(os.WriteFile(config, []byte(text), 0o644))
-	p.command = command{
-		name: "prometheus-" + name,
-		path: filepath.Join(c.programs.prometheus, "prometheus"),
-		args: []string{
+	text := trial.Must(render("prometheus.yaml", map[string]any{"Interval": scrapeInterval, "Targets": p.targets}))(c)
+	c.Check(os.WriteFile(config, []byte(text), 0o644))
+	p.command = trial.Command{
+		Name: "prometheus-" + name,
+		Path: filepath.Join(c.programs.prometheus, "prometheus"),
+		Args: []string{
 			"--config.file=" + config,
 			"--storage.tsdb.path=" + filepath.Join(folder, "tsdb"),
-			"--web.listen-address=" + loopback(p.port),
+			"--web.listen-address=" + trial.Loopback(p.port),
 			// The file of targets changes with every pod.
 			"--scrape.discovery-reload-interval=1s",
 		},
-		grace: 10 * time.Second,
+		Grace: 10 * time.Second,
 	}
 	p.start()
 	c.prometheus[name] = p
 	return p
 }
 
-func (p *prometheus) url() string { return "http://" + loopback(p.port) }
+func (p *prometheus) url() string { return "http://" + trial.Loopback(p.port) }
 
 // start starts the server, or starts it again on the same port and data.
-func (p *prometheus) start() { p.process = p.cluster.start(p.command) }
+func (p *prometheus) start() { p.process = p.cluster.Start(p.command) }
 
 // stop ends the server with SIGTERM.
-func (p *prometheus) stop() error { return p.process.stop() }
+func (p *prometheus) stop() error { return p.process.Stop() }
 
 // kill ends the server as a lost machine does.
-func (p *prometheus) kill() { p.process.kill() }
+func (p *prometheus) kill() { p.process.Kill() }
 
 // ready says why the server does not answer queries yet.
 func (p *prometheus) ready(ctx context.Context) error {

@@ -41,7 +41,7 @@ var awayHPAs = map[string]string{"instant": "page_load", "window": "page_request
 // it is back, values are too.
 func testAway(t *testing.T, c *cluster) {
 	c.apply(t, "away.yaml", map[string]any{"Metrics": awayHPAs})
-	c.eventually(t, time.Minute, "six pods have their load", func(ctx context.Context) error {
+	c.Eventually(t, time.Minute, "six pods have their load", func(ctx context.Context) error {
 		pods, err := c.client.CoreV1().Pods("away").List(ctx, metav1.ListOptions{})
 		if err != nil {
 			return err
@@ -57,19 +57,19 @@ func testAway(t *testing.T, c *cluster) {
 	for name := range awayHPAs {
 		c.awaitScalingActive(t, "away", name, time.Minute, corev1.ConditionTrue)
 	}
-	c.pass(t, promisedWindow+refreshInterval) // from here on every window is full
+	c.Pass(t, promisedWindow+refreshInterval) // from here on every window is full
 
 	t.Run("for two minutes", func(t *testing.T) {
 		still := c.standstill(t)
 		c.prometheus["main"].kill()
-		c.throughout(t, away/2, "without Prometheus nothing moves", still)
+		c.Throughout(t, away/2, "without Prometheus nothing moves", still)
 		for name := range awayHPAs {
 			c.awaitScalingActive(t, "away", name, time.Second, corev1.ConditionFalse, `"main"`, "connection refused")
 		}
 		c.awaitNamespaceCanGo(t, "passing")
-		c.throughout(t, away/2, "nor has anything moved since", still)
+		c.Throughout(t, away/2, "nor has anything moved since", still)
 		c.awaitRecovery(t)
-		c.throughout(t, promisedWindow, "with Prometheus nothing moves", still)
+		c.Throughout(t, promisedWindow, "with Prometheus nothing moves", still)
 	})
 	t.Run("when Pitot starts", func(t *testing.T) {
 		still := c.standstill(t)
@@ -80,7 +80,7 @@ func testAway(t *testing.T, c *cluster) {
 		}
 		c.awaitNamespaceCanGo(t, "passing-too")
 		c.awaitRecovery(t)
-		c.throughout(t, promisedWindow, "with Prometheus nothing moves", still)
+		c.Throughout(t, promisedWindow, "with Prometheus nothing moves", still)
 	})
 }
 
@@ -112,7 +112,7 @@ func (c *cluster) availableSince(t *testing.T) string {
 	t.Helper()
 	var all []string
 	for _, gv := range groupVersions {
-		service, err := c.dynamic.Resource(apiServices).Get(c.ctx, gv.Version+"."+gv.Group, metav1.GetOptions{})
+		service, err := c.dynamic.Resource(apiServices).Get(c.Ctx, gv.Version+"."+gv.Group, metav1.GetOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ type recorder struct {
 
 // record begins to record the only HPA of a namespace, which is yet to come.
 func (c *cluster) record(tap *tap, pods *podWatch) *recorder {
-	return &recorder{began: time.Now(), audit: c.audit, tap: tap, pods: pods, log: filepath.Join(c.logs, "kube-controller-manager.log")}
+	return &recorder{began: time.Now(), audit: c.audit, tap: tap, pods: pods, log: filepath.Join(c.Logs, "kube-controller-manager.log")}
 }
 
 // recording returns all syncs that have ended.

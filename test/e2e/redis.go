@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"bufio"
 	"context"
 	"fmt"
@@ -21,22 +23,22 @@ var queues = []string{"orders", "mails"}
 
 // startRedis starts both. The exporter is a target in the namespace of the queues' owner.
 func startRedis(c *cluster) *redis {
-	port, exporter := freePort(), loopback(freePort())
-	c.start(command{name: "redis", path: "/usr/bin/redis-server", args: []string{
-		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--dir", c.folder,
+	port, exporter := trial.FreePort(), trial.Loopback(trial.FreePort())
+	c.Start(trial.Command{Name: "redis", Path: "/usr/bin/redis-server", Args: []string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--dir", c.Folder,
 	}})
-	r := &redis{address: loopback(port)}
-	c.eventually(c.t, 20*time.Second, "Redis answers", func(ctx context.Context) error { return r.do(ctx, "PING") })
+	r := &redis{address: trial.Loopback(port)}
+	c.Eventually(c.T, 20*time.Second, "Redis answers", func(ctx context.Context) error { return r.do(ctx, "PING") })
 	keys := make([]string, len(queues))
 	for i, queue := range queues {
 		keys[i] = "db0=" + queue
 	}
-	c.start(command{name: "redis-exporter", path: "/usr/bin/prometheus-redis-exporter", args: []string{
+	c.Start(trial.Command{Name: "redis-exporter", Path: "/usr/bin/prometheus-redis-exporter", Args: []string{
 		"-redis.addr=redis://" + r.address,
 		"-web.listen-address=" + exporter,
 		"-check-single-keys=" + strings.Join(keys, ","),
 	}})
-	c.must(c.prometheus["main"].scrape("redis", []target{{
+	c.Check(c.prometheus["main"].scrape("redis", []target{{
 		Targets: []string{exporter}, Labels: map[string]string{"namespace": "queue"},
 	}}))
 	return r

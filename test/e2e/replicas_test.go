@@ -31,20 +31,20 @@ func testReplicaKilled(t *testing.T, c *cluster) {
 		queues = append(queues, fmt.Sprintf("queue-%03d", i))
 		all = append(all, series{map[string]string{"__name__": "jobs", "namespace": "replicas", "queue": queues[i]}, 30})
 	}
-	if err := errors.Join(c.farm.setSeries(c.ctx, "slow", all), c.farm.setFault(c.ctx, "slow", fault{Kind: "healthy", Delay: slowAnswer.String()})); err != nil {
+	if err := errors.Join(c.farm.setSeries(c.Ctx, "slow", all), c.farm.setFault(c.Ctx, "slow", fault{Kind: "healthy", Delay: slowAnswer.String()})); err != nil {
 		t.Fatal(err)
 	}
 	other := c.pitot.replica("pitot-other")
 	c.register(openService(c, c.pitot.port, other.port).port, c.pitot.ca)
 	c.defineTarget(t)
 	c.apply(t, "replicas.yaml", map[string]any{"Queues": queues})
-	c.eventually(t, time.Minute, "every HPA has read its queue", func(context.Context) error { return c.polled(t, time.Time{}) })
-	c.eventually(t, time.Minute, "the other replica has an answer", func(ctx context.Context) error { return answered(ctx, other, "slow") })
+	c.Eventually(t, time.Minute, "every HPA has read its queue", func(context.Context) error { return c.polled(t, time.Time{}) })
+	c.Eventually(t, time.Minute, "the other replica has an answer", func(ctx context.Context) error { return answered(ctx, other, "slow") })
 
 	before := time.Now()
-	c.pitot.kill()
-	c.pass(t, 6*oftenSync)
-	c.eventually(t, time.Minute, "every HPA has read its queue since", func(context.Context) error { return c.polled(t, before) })
+	c.pitot.Kill()
+	c.Pass(t, 6*oftenSync)
+	c.Eventually(t, time.Minute, "every HPA has read its queue since", func(context.Context) error { return c.polled(t, before) })
 	failed := map[string]int{}
 	polls := c.audit.polls(t, before)
 	for _, poll := range polls {
@@ -58,7 +58,7 @@ func testReplicaKilled(t *testing.T, c *cluster) {
 			t.Errorf("%d polls of %s failed, want at most 1", n, path)
 		}
 	}
-	if read, err := other.page(c.ctx, "/metrics"); err != nil || !strings.Contains(string(read), "external.metrics.k8s.io") {
+	if read, err := other.page(c.Ctx, "/metrics"); err != nil || !strings.Contains(string(read), "external.metrics.k8s.io") {
 		t.Errorf("the other replica has not been read: %v", err)
 	}
 }

@@ -37,7 +37,7 @@ func testRollout(t *testing.T, c *cluster) {
 	defer stop()
 	c.apply(t, "rollout.yaml", map[string]any{"Replicas": rolloutPods, "Revision": 0})
 	c.awaitReplicas(t, "rollout", "shop", rolloutPods)
-	c.eventually(t, time.Minute, "the window is full of the load", func(ctx context.Context) error {
+	c.Eventually(t, time.Minute, "the window is full of the load", func(ctx context.Context) error {
 		rate, err := c.rate(ctx, rolloutRate)
 		if err == nil && math.Abs(rate/rolloutLoad-1) > 0.01 {
 			err = fmt.Errorf("%g", rate)
@@ -73,7 +73,7 @@ func (c *cluster) rollOut(t *testing.T, revision int) (least, most float64) {
 	least, most = math.Inf(1), math.Inf(-1)
 	var done time.Time // when the last of them was gone
 	for done.IsZero() || time.Since(done) < promisedWindow+2*refreshInterval {
-		rate, err := c.rate(c.ctx, rolloutRate)
+		rate, err := c.rate(c.Ctx, rolloutRate)
 		if err != nil {
 			t.Fatalf("%s into the rollout: %v", time.Since(began).Round(time.Millisecond), err)
 		}
@@ -85,7 +85,7 @@ func (c *cluster) rollOut(t *testing.T, revision int) (least, most float64) {
 		if time.Since(began) > 2*time.Minute {
 			t.Fatal("the rollout has not ended after two minutes")
 		}
-		c.pass(t, 100*time.Millisecond)
+		c.Pass(t, 100*time.Millisecond)
 	}
 	t.Logf("%d reads between %g and %g of %d requests a second; load %s", reads, least, most, rolloutLoad, loadAverage(t))
 	return least, most
@@ -95,11 +95,11 @@ func (c *cluster) rollOut(t *testing.T, revision int) (least, most float64) {
 func testScaledAway(t *testing.T, c *cluster) {
 	before := c.podNames(t, "rollout")
 	fewer := []byte(fmt.Sprintf(`{"spec":{"replicas":%d}}`, rolloutPods-1))
-	if _, err := c.client.AppsV1().Deployments("rollout").Patch(c.ctx, "shop", types.MergePatchType, fewer, metav1.PatchOptions{}); err != nil {
+	if _, err := c.client.AppsV1().Deployments("rollout").Patch(c.Ctx, "shop", types.MergePatchType, fewer, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	var gone []string
-	c.eventually(t, time.Minute, "a pod is gone", func(context.Context) error {
+	c.Eventually(t, time.Minute, "a pod is gone", func(context.Context) error {
 		now := c.podNames(t, "rollout")
 		gone = slices.DeleteFunc(slices.Clone(before), func(name string) bool { return slices.Contains(now, name) })
 		if len(gone) == 0 {
@@ -108,7 +108,7 @@ func testScaledAway(t *testing.T, c *cluster) {
 		return nil
 	})
 	began := time.Now()
-	c.eventually(t, refreshInterval, "Pitot does not serve "+gone[0], func(ctx context.Context) error {
+	c.Eventually(t, refreshInterval, "Pitot does not serve "+gone[0], func(ctx context.Context) error {
 		served, err := c.read(ctx, rolloutEach)
 		if err == nil && strings.Contains(served, gone[0]) {
 			err = errors.New(served)
@@ -121,7 +121,7 @@ func testScaledAway(t *testing.T, c *cluster) {
 // spreadLoad spreads a rate over the pods of a namespace, as they come and go.
 func (c *cluster) spreadLoad(t *testing.T, namespace string, perSecond float64) (stop func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(c.ctx)
+	ctx, cancel := context.WithCancel(c.Ctx)
 	factory := informers.NewSharedInformerFactoryWithOptions(c.client, 0, informers.WithNamespace(namespace))
 	pods := factory.Core().V1().Pods()
 	spread := func(any) {
@@ -146,7 +146,7 @@ func (c *cluster) spreadLoad(t *testing.T, namespace string, perSecond float64) 
 
 func (c *cluster) podNames(t *testing.T, namespace string) (names []string) {
 	t.Helper()
-	pods, err := c.client.CoreV1().Pods(namespace).List(c.ctx, metav1.ListOptions{})
+	pods, err := c.client.CoreV1().Pods(namespace).List(c.Ctx, metav1.ListOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

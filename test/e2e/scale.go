@@ -18,10 +18,8 @@ import (
 func (c *cluster) defineTarget(t *testing.T) {
 	t.Helper()
 	c.apply(t, "target.yaml", nil)
-	c.eventually(t, probeTime, "the kind Target is served", func(context.Context) error {
-		c.mapper.Reset()
-		_, err := c.mapper.RESTMapping(schema.GroupKind{Group: "e2e.pitot.dev", Kind: "Target"})
-		return err
+	c.Eventually(t, probeTime, "the kind Target is served", func(context.Context) error {
+		return c.applier.Serves(schema.GroupKind{Group: "e2e.pitot.dev", Kind: "Target"})
 	})
 }
 
@@ -29,7 +27,7 @@ func (c *cluster) defineTarget(t *testing.T) {
 func (c *cluster) awaitReplicas(t *testing.T, namespace, name string, n int32) {
 	t.Helper()
 	what := fmt.Sprintf("Deployment %s/%s has %d replicas", namespace, name, n)
-	c.eventually(t, 2*time.Minute, what, func(ctx context.Context) error {
+	c.Eventually(t, 2*time.Minute, what, func(ctx context.Context) error {
 		deployment, err := c.client.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err

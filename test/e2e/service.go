@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"io"
 	"net"
 )
@@ -17,11 +19,11 @@ type service struct {
 // openService opens a service for ports of this machine, until the test is over.
 // A connection ends with the process at one of its ends.
 func openService(c *cluster, ports ...int) *service {
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))(c)
-	c.t.Cleanup(func() { _ = listener.Close() })
+	listener := trial.Must(net.Listen("tcp", "127.0.0.1:0"))(c)
+	c.T.Cleanup(func() { _ = listener.Close() })
 	s := &service{port: listener.Addr().(*net.TCPAddr).Port}
 	for _, port := range ports {
-		s.endpoints = append(s.endpoints, loopback(port))
+		s.endpoints = append(s.endpoints, trial.Loopback(port))
 	}
 	go func() {
 		for {

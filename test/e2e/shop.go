@@ -1,8 +1,9 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -53,23 +54,23 @@ type server struct {
 	app        string // the pod's label app
 	prometheus string
 	address    string
-	process    *process
+	process    *trial.Process
 	answers    bool
 }
 
 func openShop(c *cluster) *shop {
-	s := &shop{cluster: c, app: must(filepath.Abs("apps/shop"))(c), servers: map[podKey]*server{}}
+	s := &shop{cluster: c, app: trial.Must(filepath.Abs("apps/shop"))(c), servers: map[podKey]*server{}}
 	factory := informers.NewSharedInformerFactoryWithOptions(c.client, 0, informers.WithTweakListOptions(func(o *metav1.ListOptions) {
 		o.LabelSelector = programLabel + "=" + programShop
 	}))
 	pods := factory.Core().V1().Pods().Informer()
-	must(pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	trial.Must(pods.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { s.changed(object.(*corev1.Pod)) },
 		UpdateFunc: func(_, object any) { s.changed(object.(*corev1.Pod)) },
 		DeleteFunc: s.deleted,
 	}))(c)
-	factory.StartWithContext(c.ctx)
-	c.t.Cleanup(s.close)
+	factory.StartWithContext(c.Ctx)
+	c.T.Cleanup(s.close)
 	return s
 }
 
@@ -100,7 +101,7 @@ func (s *shop) begin(key podKey, labels map[string]string) {
 	}
 	server, err := s.serve(key, labels)
 	if err != nil {
-		s.cluster.broken(fmt.Errorf("pod %s/%s: %w", key.namespace, key.name, err))
+		s.cluster.Broken(fmt.Errorf("pod %s/%s: %w", key.namespace, key.name, err))
 		return
 	}
 	s.servers[key] = server
@@ -123,22 +124,22 @@ func (s *shop) serve(key podKey, labels map[string]string) (*server, error) {
 	if server.prometheus == "" {
 		server.prometheus = "main"
 	}
-	server.process, err = command{
-		name:  fmt.Sprintf("pod-%s-%s", key.namespace, key.name),
-		path:  gunicorn,
-		args:  []string{"--bind=fd://3", "--workers=1", "--threads=8", "--keep-alive=30", "app:app"},
-		dir:   s.app,
-		env:   []string{"PYTHONDONTWRITEBYTECODE=1"},
-		files: []*os.File{socket},
-		grace: 5 * time.Second,
-	}.start(s.cluster.logs, s.cluster.broken)
+	server.process, err = trial.Command{
+		Name:  fmt.Sprintf("pod-%s-%s", key.namespace, key.name),
+		Path:  gunicorn,
+		Args:  []string{"--bind=fd://3", "--workers=1", "--threads=8", "--keep-alive=30", "app:app"},
+		Dir:   s.app,
+		Env:   []string{"PYTHONDONTWRITEBYTECODE=1"},
+		Files: []*os.File{socket},
+		Grace: 5 * time.Second,
+	}.Start(s.cluster.Logs, s.cluster.Broken)
 	return server, err
 }
 
 // awaitAnswer lists the server as soon as it answers.
 func (s *shop) awaitAnswer(server *server) {
 	for {
-		ctx, cancel := context.WithTimeout(s.cluster.ctx, time.Second)
+		ctx, cancel := context.WithTimeout(s.cluster.Ctx, time.Second)
 		response, err := get(ctx, "http://"+server.address+"/healthz")
 		cancel()
 		if err == nil {
@@ -146,9 +147,9 @@ func (s *shop) awaitAnswer(server *server) {
 			break
 		}
 		select {
-		case <-server.process.ended:
+		case <-server.process.Ended():
 			return
-		case <-s.cluster.ctx.Done():
+		case <-s.cluster.Ctx.Done():
 			return
 		case <-time.After(50 * time.Millisecond):
 		}
@@ -170,8 +171,8 @@ func (s *shop) end(key podKey) {
 	delete(s.servers, key)
 	s.list(server.prometheus)
 	s.ending.Go(func() {
-		if err := server.process.stop(); err != nil {
-			s.cluster.t.Log(err) // a request may have been cut short; that is not under test
+		if err := server.process.Stop(); err != nil {
+			s.cluster.T.Log(err) // a request may have been cut short; that is not under test
 		}
 	})
 }
@@ -190,11 +191,11 @@ func (s *shop) list(prometheus string) {
 	sort.Slice(targets, func(i, j int) bool { return targets[i].Labels["pod"] < targets[j].Labels["pod"] })
 	server, ok := s.cluster.prometheus[prometheus]
 	if !ok {
-		s.cluster.broken(fmt.Errorf("label %s: no Prometheus is called %q", prometheusLabel, prometheus))
+		s.cluster.Broken(fmt.Errorf("label %s: no Prometheus is called %q", prometheusLabel, prometheus))
 		return
 	}
 	if err := server.scrape("shop", targets); err != nil {
-		s.cluster.broken(err)
+		s.cluster.Broken(err)
 	}
 }
 
@@ -221,7 +222,7 @@ func (s *shop) close() {
 		keys = append(keys, key)
 	}
 	s.mu.Unlock()
-	s.cluster.fail(errors.New("the test is over"))
+	s.cluster.End()
 	for _, key := range keys {
 		s.end(key)
 	}

@@ -41,7 +41,7 @@ func testP95(t *testing.T, c *cluster) {
 	load := c.startLoad("p95", "shop", slow, 4)
 	defer load.stop()
 	c.awaitReplicas(t, "p95", "shop", 2)
-	hpa, err := c.hpa(c.ctx, "p95", "shop")
+	hpa, err := c.hpa(c.Ctx, "p95", "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,14 +57,14 @@ func testP95(t *testing.T, c *cluster) {
 func testQueueDepth(t *testing.T, c *cluster) {
 	c.apply(t, "hpa-queue.yaml", map[string]any{"Workers": []string{"packer", "mailer"}})
 	for queue, jobs := range map[string]int{"orders": 25, "mails": 15} {
-		if err := c.redis.push(c.ctx, queue, jobs); err != nil {
+		if err := c.redis.push(c.Ctx, queue, jobs); err != nil {
 			t.Fatal(err)
 		}
 	}
 	c.awaitReplicas(t, "queue", "packer", 3)
 	c.awaitReplicas(t, "queue", "mailer", 2)
 	for _, queue := range queues {
-		if err := c.redis.drain(c.ctx, queue); err != nil {
+		if err := c.redis.drain(c.Ctx, queue); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -97,7 +97,7 @@ func testLargerOfTwo(t *testing.T, c *cluster) {
 // awaitCurrent waits until the HPA shop of a namespace shows a value of a metric that satisfies want.
 func (c *cluster) awaitCurrent(t *testing.T, namespace, metric string, want func(float64) bool) {
 	t.Helper()
-	c.eventually(t, 30*time.Second, "HPA "+namespace+"/shop reads "+metric, func(ctx context.Context) error {
+	c.Eventually(t, 30*time.Second, "HPA "+namespace+"/shop reads "+metric, func(ctx context.Context) error {
 		hpa, err := c.hpa(ctx, namespace, "shop")
 		if err != nil {
 			return err

@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
+
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
@@ -35,7 +37,7 @@ type read struct {
 // aggregator, to the aggregator like Pitot.
 func tapPitot(c *cluster) *tap {
 	t := &tap{}
-	pitot := must(url.Parse(c.pitot.address()))(c)
+	pitot := trial.Must(url.Parse(c.pitot.address()))(c)
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(pitot)
@@ -46,11 +48,11 @@ func tapPitot(c *cluster) *tap {
 		Transport:      asAggregator(c),
 		ModifyResponse: t.keep,
 	}
-	serving := must(c.pitot.ca.server("tap", true, "pitot.pitot.svc"))(c)
-	listener := must(net.Listen("tcp", "127.0.0.1:0"))(c)
+	serving := trial.Must(c.pitot.ca.Server("tap", "127.0.0.1", "pitot.pitot.svc"))(c)
+	listener := trial.Must(net.Listen("tcp", "127.0.0.1:0"))(c)
 	server := &http.Server{Handler: proxy, ReadHeaderTimeout: time.Second}
-	go func() { _ = server.ServeTLS(listener, serving.certFile, serving.keyFile) }()
-	c.t.Cleanup(func() { _ = server.Close() })
+	go func() { _ = server.ServeTLS(listener, serving.CertFile, serving.KeyFile) }()
+	c.T.Cleanup(func() { _ = server.Close() })
 	c.register(listener.Addr().(*net.TCPAddr).Port, c.pitot.ca)
 	return t
 }
@@ -60,11 +62,11 @@ func tapPitot(c *cluster) *tap {
 func asAggregator(c *cluster) http.RoundTripper {
 	name := filepath.Join(c.pki, "front-proxy-client")
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(must(os.ReadFile(c.pitot.ca.certFile()))(c))
+	roots.AppendCertsFromPEM(trial.Must(os.ReadFile(c.pitot.ca.CertFile()))(c))
 	return &http.Transport{
 		TLSClientConfig: &tls.Config{
 			RootCAs:      roots,
-			Certificates: []tls.Certificate{must(tls.LoadX509KeyPair(name+".crt", name+".key"))(c)},
+			Certificates: []tls.Certificate{trial.Must(tls.LoadX509KeyPair(name+".crt", name+".key"))(c)},
 		},
 		ForceAttemptHTTP2: true,
 	}

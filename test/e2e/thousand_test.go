@@ -74,7 +74,7 @@ func (c *cluster) setJobs(t *testing.T) {
 				all = append(all, series{map[string]string{"__name__": metric, "namespace": "thousand", "queue": fmt.Sprintf("queue-%04d", i)}, 30})
 			}
 		}
-		if err := c.farm.setSeries(c.ctx, backend, all); err != nil {
+		if err := c.farm.setSeries(c.Ctx, backend, all); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +86,7 @@ func (c *cluster) applyThousand(t *testing.T, hpas []thousandHPA) {
 	began := time.Now()
 	c.apply(t, "thousand.yaml", map[string]any{"HPAs": hpas})
 	t.Logf("%d HPAs applied after %s", len(hpas), time.Since(began).Round(100*time.Millisecond))
-	c.eventually(t, 2*time.Minute, "every HPA has read its value", func(context.Context) error {
+	c.Eventually(t, 2*time.Minute, "every HPA has read its value", func(context.Context) error {
 		read := c.reads200(t, began)
 		var missing []string
 		for _, hpa := range hpas {
@@ -116,11 +116,11 @@ func (c *cluster) reads200(t *testing.T, since time.Time) map[string]int {
 // 200 HPAs whose backend has stopped answering do not slow down the other 800.
 func testHangingBackend(t *testing.T, c *cluster, hpas []thousandHPA) {
 	began := time.Now()
-	if err := c.farm.setFault(c.ctx, "hanging", fault{Kind: "hang"}); err != nil {
+	if err := c.farm.setFault(c.Ctx, "hanging", fault{Kind: "hang"}); err != nil {
 		t.Fatal(err)
 	}
 	// Beyond the 30 s for which the last good answers are served.
-	c.eventually(t, time.Minute, "HPAs of the hanging backend have no value", func(context.Context) error {
+	c.Eventually(t, time.Minute, "HPAs of the hanging backend have no value", func(context.Context) error {
 		for _, poll := range c.audit.polls(t, began) {
 			if poll.code != http.StatusOK {
 				return nil
@@ -135,7 +135,7 @@ func testHangingBackend(t *testing.T, c *cluster, hpas []thousandHPA) {
 	began = time.Now()
 	c.pitot.restart(t)
 	c.wantPeriods(t, hpas[hangingHPAs:], began)
-	if err := c.farm.setFault(c.ctx, "hanging", healthy); err != nil {
+	if err := c.farm.setFault(c.Ctx, "hanging", healthy); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -143,7 +143,7 @@ func testHangingBackend(t *testing.T, c *cluster, hpas []thousandHPA) {
 // wantPeriods watches the periods of HPAs for a while.
 func (c *cluster) wantPeriods(t *testing.T, hpas []thousandHPA, since time.Time) {
 	t.Helper()
-	c.pass(t, observed)
+	c.Pass(t, observed)
 	paths := map[string]bool{}
 	for _, hpa := range hpas {
 		paths[hpa.path()] = true
@@ -209,7 +209,7 @@ func loadAverage(t *testing.T) string {
 func testThreeRules(t *testing.T, c *cluster, hpas []thousandHPA) {
 	c.applyThousand(t, hpas)
 	before, began := c.askedPerRule(t), time.Now()
-	c.pass(t, observed)
+	c.Pass(t, observed)
 	after, elapsed := c.askedPerRule(t), time.Since(began)
 	polls, reviews := c.audit.polls(t, began), c.audit.reviews(t, began)
 	t.Logf("%d reads in %s; load %s", len(polls), elapsed.Round(time.Millisecond), loadAverage(t))
@@ -237,7 +237,7 @@ func testThreeRules(t *testing.T, c *cluster, hpas []thousandHPA) {
 // askedPerRule counts the queries that the good backend was sent for each rule.
 func (c *cluster) askedPerRule(t *testing.T) map[string]int {
 	t.Helper()
-	asked, err := c.farm.asked(c.ctx, "good")
+	asked, err := c.farm.asked(c.Ctx, "good")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,6 @@
-package e2e
+// Package pki makes authorities, certificates and client configurations as files
+// for clusters that live as long as a test.
+package pki
 
 import (
 	"crypto/ecdsa"
@@ -18,19 +20,20 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// An authority issues certificates. Files of its own and of what it issues lie
+// An Authority issues certificates. Files of its own and of what it issues lie
 // in one folder: NAME.crt and NAME.key.
-type authority struct {
+type Authority struct {
 	folder, name string
 	certificate  *x509.Certificate
 	key          *ecdsa.PrivateKey
 }
 
-// A pair is the two files of a certificate.
-type pair struct{ certFile, keyFile string }
+// A Pair is the two files of a certificate.
+type Pair struct{ CertFile, KeyFile string }
 
-func newAuthority(folder, name string) (*authority, error) {
-	a := &authority{folder: folder, name: name}
+// New makes an authority that lies in a folder.
+func New(folder, name string) (*Authority, error) {
+	a := &Authority{folder: folder, name: name}
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: name},
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
@@ -41,10 +44,11 @@ func newAuthority(folder, name string) (*authority, error) {
 	return a, err
 }
 
-func (a *authority) certFile() string { return filepath.Join(a.folder, a.name+".crt") }
+// CertFile is the authority's own certificate.
+func (a *Authority) CertFile() string { return filepath.Join(a.folder, a.name+".crt") }
 
-// client issues a certificate that names a user and its groups.
-func (a *authority) client(file, user string, groups ...string) (pair, error) {
+// Client issues a certificate that names a user and its groups.
+func (a *Authority) Client(file, user string, groups ...string) (Pair, error) {
 	return a.sign(file, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: user, Organization: groups},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
@@ -52,30 +56,33 @@ func (a *authority) client(file, user string, groups ...string) (pair, error) {
 	})
 }
 
-// server issues a certificate for DNS names, and for 127.0.0.1 where loopback is set.
-func (a *authority) server(file string, loopback bool, names ...string) (pair, error) {
+// Server issues a certificate for hosts: DNS names and IP addresses.
+func (a *Authority) Server(file string, hosts ...string) (Pair, error) {
 	template := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: file},
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    names,
 	}
-	if loopback {
-		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
 	}
 	return a.sign(file, template)
 }
 
 // sign completes the template with a new key and writes both files. The
-// authority's own certificate, the first, is signed by itself.
-func (a *authority) sign(file string, template *x509.Certificate) (pair, error) {
-	files := pair{filepath.Join(a.folder, file+".crt"), filepath.Join(a.folder, file+".key")}
-	key, err := newKey(files.keyFile)
+// Authority's own certificate, the first, is signed by itself.
+func (a *Authority) sign(file string, template *x509.Certificate) (Pair, error) {
+	files := Pair{filepath.Join(a.folder, file+".crt"), filepath.Join(a.folder, file+".key")}
+	key, err := NewKey(files.KeyFile)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
 	if template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62)); err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
 	template.NotBefore = time.Now().Add(-time.Minute)
 	template.NotAfter = time.Now().Add(24 * time.Hour)
@@ -84,13 +91,13 @@ func (a *authority) sign(file string, template *x509.Certificate) (pair, error) 
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
 	if err != nil {
-		return pair{}, err
+		return Pair{}, err
 	}
-	return files, writePEM(files.certFile, "CERTIFICATE", der)
+	return files, writePEM(files.CertFile, "CERTIFICATE", der)
 }
 
-// newKey writes a new private key.
-func newKey(file string) (*ecdsa.PrivateKey, error) {
+// NewKey writes a new private key.
+func NewKey(file string) (*ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, err
@@ -106,9 +113,9 @@ func writePEM(file, block string, der []byte) error {
 	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: block, Bytes: der}), 0o600)
 }
 
-// writeKubeconfig writes a client configuration as a file that programs and
+// WriteKubeconfig writes a client configuration as a file that programs and
 // kubectl read.
-func writeKubeconfig(file string, client *rest.Config) error {
+func WriteKubeconfig(file string, client *rest.Config) error {
 	config := clientcmdapi.NewConfig()
 	config.Clusters["e2e"] = &clientcmdapi.Cluster{Server: client.Host, CertificateAuthority: client.CAFile}
 	config.AuthInfos["e2e"] = &clientcmdapi.AuthInfo{
