@@ -11,7 +11,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION)
 
 # What the tests run beside Pitot, from Debian.
-DEBIAN_PACKAGES := chromium curl gunicorn prometheus-redis-exporter python3-flask python3-prometheus-client redis-server shellcheck
+DEBIAN_PACKAGES := buildah chromium conntrack containerd containernetworking-plugins curl debootstrap gunicorn ipset iptables nftables \
+	prometheus-redis-exporter python3-flask python3-prometheus-client redis-server runc shellcheck
 
 # Every fuzz target, as package:name.
 FUZZ_TARGETS = $(shell grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' pkg | sed -E 's|^(.*)/[^/]+:func (Fuzz.*)|\1:\2|')
@@ -50,6 +51,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	shellcheck .ci/run hack/*.sh
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
+	for module in hack/tools hack/tools/*/; do (cd $$module && go mod tidy -diff) || exit 1; done
 	cd test/browser && go mod tidy -diff
 	cd test/conformance && go mod tidy -diff
 	cd test/conformance/manifests && go mod tidy -diff
@@ -68,7 +70,9 @@ browser: deps ## The page of a simulation, opened in headless Chromium
 e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Python pods
 	hack/testbin.sh prometheus >/dev/null
 	hack/testbin.sh plane >/dev/null
-	cd test/e2e && go test -count=1 -timeout 40m ./...
+	hack/testbin.sh node >/dev/null
+	hack/testbin.sh helm >/dev/null
+	cd test/e2e && go test -count=1 -p 1 -timeout 40m ./...
 
 # The flags of hack/testbin.sh, so that Kubernetes is compiled once.
 CONFORMANCE = cd test/conformance && go test -trimpath -count=1 -timeout 60m
@@ -125,6 +129,9 @@ testbin: ## Build the programs that tests run beside Pitot into the cache
 	hack/testbin.sh tools
 	hack/testbin.sh prometheus
 	hack/testbin.sh plane
+	hack/testbin.sh node
+	hack/testbin.sh helm
+	hack/testbin.sh helm3
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -4,12 +4,16 @@
 #
 #   hack/testbin.sh prometheus   prometheus
 #   hack/testbin.sh plane        etcd kube-apiserver kube-controller-manager kube-scheduler kwok
+#   hack/testbin.sh node         kubelet kube-proxy kubectl
+#   hack/testbin.sh helm         helm, version 4
+#   hack/testbin.sh helm3        helm, version 3
 #   hack/testbin.sh tools        golangci-lint
 #
-# The folder's name is a digest of the module files and of this script, so that another version is another folder.
+# The folder's name is a digest of the module files, the packages and the flags, so that another version is another
+# folder.
 set -euo pipefail
 
-set_name=${1:?usage: hack/testbin.sh prometheus|plane|tools}
+set_name=${1:?usage: hack/testbin.sh prometheus|plane|node|helm|helm3|tools}
 hack=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/pitot-test
 
@@ -19,19 +23,38 @@ prometheus)
 	packages=(github.com/prometheus/prometheus/cmd/prometheus)
 	flags=(-tags "remove_all_sd,enable_kubernetes_sd")
 	;;
-plane)
+plane | node)
 	module=$hack/tools/plane
-	packages=(
-		go.etcd.io/etcd/server/v3
-		k8s.io/kubernetes/cmd/kube-apiserver
-		k8s.io/kubernetes/cmd/kube-controller-manager
-		k8s.io/kubernetes/cmd/kube-scheduler
-		sigs.k8s.io/kwok/cmd/kwok
-	)
+	if [ "$set_name" = plane ]; then
+		packages=(
+			go.etcd.io/etcd/server/v3
+			k8s.io/kubernetes/cmd/kube-apiserver
+			k8s.io/kubernetes/cmd/kube-controller-manager
+			k8s.io/kubernetes/cmd/kube-scheduler
+			sigs.k8s.io/kwok/cmd/kwok
+		)
+	else
+		packages=(
+			k8s.io/kubernetes/cmd/kubelet
+			k8s.io/kubernetes/cmd/kube-proxy
+			k8s.io/kubernetes/cmd/kubectl
+		)
+	fi
 	version=$(sed -nE 's|^\tk8s.io/kubernetes (v[0-9.]+).*|\1|p' "$module/go.mod")
 	minor=${version#v1.}
 	stamp=k8s.io/component-base/version
 	flags=(-ldflags "-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=1 -X $stamp.gitMinor=${minor%%.*}")
+	;;
+helm | helm3)
+	module=$hack/tools/$set_name
+	[ "$set_name" = helm ] && major=v4 || major=v3
+	packages=("helm.sh/helm/$major/cmd/helm")
+	version=$(sed -nE "s#^(\\t|require )helm.sh/helm/$major (v[0-9.]+).*#\\2#p" "$module/go.mod")
+	# Helm 4 knows the Kubernetes version of its libraries; Helm 3 is told it.
+	minor=$(sed -nE 's|^\tk8s.io/client-go v0\.([0-9]+)\..*|\1|p' "$module/go.mod")
+	kubernetes="-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$minor"
+	[ "$major" = v3 ] || kubernetes=
+	flags=(-ldflags "-s -w -X helm.sh/helm/$major/internal/version.version=$version $kubernetes")
 	;;
 tools)
 	module=$hack/tools
@@ -39,12 +62,12 @@ tools)
 	flags=(-ldflags "-s -w")
 	;;
 *)
-	echo "hack/testbin.sh: unknown set \"$set_name\": use prometheus, plane or tools" >&2
+	echo "hack/testbin.sh: unknown set \"$set_name\": use prometheus, plane, node, helm, helm3 or tools" >&2
 	exit 2
 	;;
 esac
 
-digest=$(cat "$module/go.mod" "$module/go.sum" "${BASH_SOURCE[0]}" <(go env GOVERSION GOARCH) | sha256sum | cut -c1-16)
+digest=$(cat "$module/go.mod" "$module/go.sum" <(printf '%s\n' "${packages[@]}" "${flags[@]}"; go env GOVERSION GOARCH) | sha256sum | cut -c1-16)
 folder=$cache/$set_name-$digest
 mkdir -p "$cache"
 
