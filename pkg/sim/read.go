@@ -69,17 +69,19 @@ func (s *signals) ofPods(q *query, pods []int, into []hpa.Sample) ([]hpa.Sample,
 	found := false
 	each := walker{all: s.all}
 	for _, id := range pods {
-		var one hpa.Sample
-		if x := each.find(id); x != nil {
-			v, err := s.ofPod(q, x)
-			if err == nil {
-				one = hpa.Sample{Present: true, Milli: milli(v)}
-				found = true
-			} else if cause == nil {
-				cause = fmt.Errorf("none of the %d objects has a value; %s: %w", len(pods), x.name, err)
-			}
+		into = append(into, hpa.Sample{})
+		x := each.find(id)
+		if x == nil {
+			continue
 		}
-		into = append(into, one)
+		v, err := s.ofPod(q, x)
+		if err == nil {
+			one := &into[len(into)-1]
+			one.Present, one.Milli = true, milli(v)
+			found = true
+		} else if cause == nil {
+			cause = fmt.Errorf("none of the %d objects has a value; %s: %w", len(pods), x.name, err)
+		}
 	}
 	switch {
 	case found:

@@ -51,6 +51,7 @@ type run struct {
 	hpa      controller
 	metrics  metricsServer
 	pipeline pipeline
+	seen     Scene // by the pipeline
 	events   timetable
 
 	tick  ticker
@@ -172,7 +173,10 @@ func (r *run) leadIn(d time.Duration) {
 
 // scene is what the pipeline can see.
 func (r *run) scene() Scene {
-	return Scene{Pods: r.workload.scene, Fleet: r.Fleet, Version: r.workload.version, Outage: r.events.outages > 0}
+	if outage := r.events.outages > 0; r.seen.Version != r.workload.version || r.seen.Outage != outage {
+		r.seen = Scene{Pods: r.workload.scene, Fleet: r.Fleet, Version: r.workload.version, Outage: outage}
+	}
+	return r.seen
 }
 
 // A pipeline is the Config's, or none.

@@ -20,6 +20,7 @@ type ticker struct {
 	over   float64 // seconds
 	each   float64 // capacity of a ready pod at its last arrival
 	total  float64 // capacity of all of them
+	load   load    // of the last step
 	truth  []float64
 	tick   Tick
 }
@@ -71,11 +72,22 @@ func (r *run) count(step *workload.Step, rate float64, d time.Duration) error {
 // capacity follows what the ready pods can serve. A fleet tells it as the
 // utilization of what arrives; where nothing does, a pod can serve as much as before.
 func (t *ticker) capacity(step *workload.Step, ready int, seconds float64) {
+	now := load{step.Arrived, step.Utilization, seconds, ready}
+	if now == t.load {
+		return
+	}
+	t.load = now
 	t.total = t.each * float64(ready)
 	if step.Utilization > 0 && !math.IsInf(step.Utilization, 0) && ready > 0 {
 		t.total = step.Arrived / seconds / step.Utilization
 		t.each = t.total / float64(ready)
 	}
+}
+
+// A load is what a step tells of the capacity.
+type load struct {
+	arrived, utilization, seconds float64
+	ready                         int
 }
 
 // missed reports whether a step missed the objective: its quantile was above the

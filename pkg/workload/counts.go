@@ -96,16 +96,14 @@ func (f *fleet) Pod(id int, into *Counts) {
 			buckets = append(buckets, n+p.cohort.bucket(i))
 		}
 	}
-	*into = Counts{
-		Arrived:   d.Arrived + c.Arrived,
-		Completed: d.Completed + c.Completed,
-		Failed:    d.Failed + c.Failed,
-		Seconds:   d.Seconds + c.Seconds,
-		Buckets:   buckets,
-		InFlight:  f.inFlight(p.cohort),
-		CPU:       d.CPU + c.CPU,
-		Busy:      d.Busy + c.Busy,
-	}
+	into.Buckets = buckets
+	into.Arrived = d.Arrived + c.Arrived
+	into.Completed = d.Completed + c.Completed
+	into.Failed = d.Failed + c.Failed
+	into.Seconds = d.Seconds + c.Seconds
+	into.InFlight = f.inFlight(p.cohort)
+	into.CPU = d.CPU + c.CPU
+	into.Busy = d.Busy + c.Busy
 }
 
 // inFlight is how many requests a pod of a cohort has.

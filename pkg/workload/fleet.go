@@ -63,7 +63,7 @@ type fleet struct {
 	immediate *table                         // the latency of Linear
 
 	elapsed     time.Duration
-	before, now float64 // the last step, in seconds since the fleet began
+	before, now float64 // the last step that was computed, in seconds since the fleet began
 
 	pods    roster
 	taking  []*pod // in the order they joined
@@ -323,16 +323,17 @@ func (f *fleet) sweep() {
 // Advance implements Fleet.
 func (f *fleet) Advance(d time.Duration, rate float64) Step {
 	f.elapsed += d
-	f.before, f.now = f.now, f.elapsed.Seconds()
-	switch {
-	case d <= 0:
+	if f.repeats(d, rate) {
+		f.repeat()
+		return f.again.step
+	}
+	f.move()
+	f.before, f.now = (f.elapsed - d).Seconds(), f.elapsed.Seconds()
+	if d <= 0 {
 		f.step.reset()
 		return f.report(rate)
-	case f.repeats(d, rate):
-		return f.repeat()
-	default:
-		return f.compute(d, rate)
 	}
+	return f.compute(d, rate)
 }
 
 // flow brings the arrivals of a step to the cohorts and lets them work.

@@ -52,7 +52,6 @@ func (f *fleet) mayRest() bool {
 // compute computes a step. Where it begins and ends in the same state as the one
 // before it, it is computed apart, so that what it adds is known to the last digit.
 func (f *fleet) compute(d time.Duration, rate float64) Step {
-	f.again = repetition{}
 	f.step.reset()
 	if len(f.cohorts) != 1 || rate <= 0 { // what is left of a demand that ended fades to nothing
 		f.flow(d.Seconds(), rate)
@@ -94,23 +93,33 @@ func (r *repetition) rows(f *fleet, c *cohort) {
 
 // repeats reports whether the next step is that of the repetition.
 func (f *fleet) repeats(d time.Duration, rate float64) bool {
-	return f.again.length == d && f.again.rate == rate
+	return f.again.length == d && f.again.rate == rate && d > 0
 }
 
 // repeat adds the step once more.
-func (f *fleet) repeat() Step {
+func (f *fleet) repeat() {
 	r, c := &f.again, f.cohorts[0]
 	f.total.add(&r.total)
-	f.reported = f.total
 	c.each.add(&r.each)
 	c.put(r.low, r.high, r.less*r.perPod, r.more*r.perPod)
 	f.lap.note(r.low, r.less)
 	f.lap.note(r.high, r.more)
-	return r.step
 }
 
-// disturb ends what repeats: pods came or left.
-func (f *fleet) disturb() { f.again, f.resting = repetition{}, moment{} }
+// move ends what repeats, all of which was reported.
+func (f *fleet) move() {
+	if f.again.length > 0 {
+		f.reported = f.total
+		f.again = repetition{}
+	}
+}
+
+// disturb ends what repeats: pods come or leave.
+func (f *fleet) disturb() {
+	f.move()
+	f.resting = moment{}
+	f.now = f.elapsed.Seconds()
+}
 
 func (t *Totals) add(o *Totals) {
 	t.Arrived += o.Arrived
