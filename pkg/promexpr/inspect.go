@@ -78,17 +78,22 @@ func (in *inspection) subquery(n *parser.SubqueryExpr) {
 	in.duration(n, "step", n.Step, n.StepExpr)
 	in.duration(n, "offset", n.OriginalOffset, n.OriginalOffsetExpr)
 	in.time(n, n.Timestamp)
-	step := n.Step
-	if step <= 0 {
-		step = defaultStep
-	}
 	outer := in.steps
-	in.steps *= max(1, n.Range.Seconds()/step.Seconds())
+	in.steps *= steps(n)
 	if outer <= maxSteps && in.steps > maxSteps {
 		in.refuse(n, "the subquery evaluates its expression %.0f times, and %d is the most: use a longer step or a shorter range", in.steps, maxSteps)
 	}
 	in.visit(n.Expr)
 	in.steps = outer
+}
+
+// steps is how often a subquery evaluates its expression.
+func steps(n *parser.SubqueryExpr) float64 {
+	step := n.Step
+	if step <= 0 {
+		step = defaultStep
+	}
+	return max(1, n.Range.Seconds()/step.Seconds())
 }
 
 func (in *inspection) aggregation(n *parser.AggregateExpr) {
