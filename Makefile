@@ -51,7 +51,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	shellcheck .ci/run hack/*.sh
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
-	for module in hack/tools hack/tools/*/; do (cd $$module && go mod tidy -diff) || exit 1; done
+	for module in plane helm helm3; do (cd hack/tools/$$module && go mod tidy -diff) || exit 1; done
 	cd test/browser && go mod tidy -diff
 	cd test/conformance && go mod tidy -diff
 	cd test/conformance/manifests && go mod tidy -diff
