@@ -91,7 +91,7 @@ func (d *Decoder) Document() (root *yaml.Node, ok bool) {
 
 // At returns the place of a node.
 func (d *Decoder) At(node *yaml.Node) Position {
-	return Position{File: d.source.name, Line: max(node.Line, 1), Column: max(node.Column, 1)}
+	return d.source.at(max(node.Line, 1), max(node.Column, 1))
 }
 
 // Fields are the fields that an object may have, each with its reader.
@@ -126,7 +126,7 @@ func (d *Decoder) Each(node *yaml.Node, what string, read func(name, value *yaml
 		case name.Kind != yaml.ScalarNode:
 			d.Report(d.At(name), fmt.Sprintf("the name of a field must be text, not %s", Describe(name)), "")
 		case repeated:
-			d.Report(d.At(name), fmt.Sprintf("field %q is given twice: first in line %d", name.Value, first.Line), "")
+			d.Report(d.At(name), fmt.Sprintf("field %q is given twice: first in line %d", name.Value, d.At(first).Line), "")
 		default:
 			read(name, value)
 		}

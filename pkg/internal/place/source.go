@@ -15,6 +15,10 @@ type source struct {
 	name  string
 	text  string
 	lines []string
+
+	// around is set where the text is a scalar of another: places are then those
+	// of the other, see Decoder.Inside.
+	around func(line, column int) Position
 }
 
 // lineBreak is what YAML ends a line with.
@@ -24,7 +28,15 @@ func newSource(name string, text []byte) source {
 	return source{name: name, text: string(text), lines: lineBreak.Split(string(text), -1)}
 }
 
-func (s source) start() Position { return Position{File: s.name, Line: 1, Column: 1} }
+// at is the place of a line and a column of the text.
+func (s source) at(line, column int) Position {
+	if s.around != nil {
+		return s.around(line, column)
+	}
+	return Position{File: s.name, Line: line, Column: column}
+}
+
+func (s source) start() Position { return s.at(1, 1) }
 
 // line returns the text of a line from a column on; "" where there is none.
 func (s source) line(line, column int) string {
@@ -39,22 +51,34 @@ func (s source) line(line, column int) string {
 // value. It trusts nothing but the text itself: unless the file shows the value
 // there as it is, ok is false.
 func (d *Decoder) Within(node *yaml.Node, line, column int) (at Position, ok bool) {
-	node, at = Target(node), Position{File: d.source.name}
+	node = Target(node)
 	switch node.Style {
 	case yaml.LiteralStyle:
-		at.Line = node.Line + line
-		written, value := d.source.line(at.Line, 1), valueLine(node.Value, line)
+		written, value := d.source.line(node.Line+line, 1), valueLine(node.Value, line)
 		indent := strings.TrimSuffix(written, value)
-		at.Column = len(indent) + column
 		shown := strings.HasSuffix(written, value) && strings.Trim(indent, " ") == ""
-		return at, shown && column >= 1 && column <= utf8.RuneCountInString(value)+1
+		return d.source.at(node.Line+line, len(indent)+column), shown && column >= 1 && column <= utf8.RuneCountInString(value)+1
 	case 0, yaml.SingleQuotedStyle, yaml.DoubleQuotedStyle:
 		start := node.Column + d.source.anchor(node)
 		written, ok := writtenBefore(d.source.line(node.Line, start), node.Value, column)
-		at.Line, at.Column = node.Line, start+written
-		return at, ok && line == 1
+		return d.source.at(node.Line, start+written), ok && line == 1
 	}
-	return at, false
+	return Position{}, false
+}
+
+// Inside reads the text that a scalar holds, as a ConfigMap holds files. Places in
+// it are those of the text around it, where that shows the value as it is; else
+// they are the place of the scalar.
+func (d *Decoder) Inside(node *yaml.Node, problems *Problems) *Decoder {
+	node = Target(node)
+	inner := NewDecoder(d.source.name, []byte(node.Value), problems)
+	inner.source.around = func(line, column int) Position {
+		if at, shown := d.Within(node, line, column); shown {
+			return at
+		}
+		return d.At(node)
+	}
+	return inner
 }
 
 // anchor returns how many characters an anchor takes before the value itself.
@@ -129,16 +153,17 @@ var ofParser = []string{
 
 // syntax is the problem of a text that the YAML library refuses.
 func (s source) syntax(err error) *Problem {
-	at, cause := s.start(), err.Error()
+	line, cause := 1, err.Error()
 	if parts := yamlMessage.FindStringSubmatch(cause); parts != nil {
 		cause = parts[2]
 		if n, err := strconv.Atoi(parts[1]); err == nil {
-			at.Line = n
+			line = n
 		}
 	}
 	if slices.ContainsFunc(ofParser, func(m string) bool { return strings.HasPrefix(cause, m) }) {
-		at.Line++
+		line++
 	}
+	at := s.at(line, 1)
 	if anchor, found := strings.CutPrefix(cause, "unknown anchor '"); found {
 		anchor, _, _ = strings.Cut(anchor, "'")
 		at = s.find("*"+anchor, at)
@@ -150,7 +175,7 @@ func (s source) syntax(err error) *Problem {
 func (s source) find(text string, otherwise Position) Position {
 	for i, line := range s.lines {
 		if before, _, found := strings.Cut(line, text); found {
-			return Position{File: s.name, Line: i + 1, Column: utf8.RuneCountInString(before) + 1}
+			return s.at(i+1, utf8.RuneCountInString(before)+1)
 		}
 	}
 	return otherwise
