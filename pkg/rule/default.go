@@ -26,6 +26,7 @@ func (c *config) setDefaults() {
 		b.timeout.OrElse(DefaultTimeout)
 		b.scrapeInterval.OrElse(DefaultScrapeInterval)
 		b.maxResponseBytes.OrElse(DefaultMaxResponseBytes)
+		b.labels.OrElse(Auto)
 		b.tls.insecureSkipVerify.OrElse(false)
 	}
 	for i := range c.rules {
@@ -46,7 +47,7 @@ func (c *config) setDefaults() {
 		case r.typ.Value == TypeExternal:
 			r.of.OrElse(namespaces)
 		case r.shape() == ofNamespaces:
-			r.objectLabel.OrElse("namespace")
+			r.objectLabel.OrElse(NamespaceLabel)
 		}
 	}
 }

@@ -145,6 +145,7 @@ func (b *backendConfig) compile() Backend {
 		ScrapeInterval:   b.scrapeInterval.Value,
 		Delay:            b.delay.Value,
 		MaxResponseBytes: b.maxResponseBytes.Value,
+		Labels:           b.labels.Value,
 		BearerTokenFile:  b.bearerTokenFile.Value,
 		TLS: TLS{
 			CAFile:             b.tls.caFile.Value,

@@ -122,6 +122,7 @@ func describeSet(s *Set) string {
 		line("timeout", backend.Timeout)
 		line("scrape interval", backend.ScrapeInterval)
 		line("max response bytes", backend.MaxResponseBytes)
+		line("labels", backend.Labels)
 		if backend.BasicAuth != nil {
 			line("user", backend.BasicAuth.Username+" with "+backend.BasicAuth.PasswordFile)
 		}

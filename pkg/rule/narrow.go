@@ -29,7 +29,7 @@ func (e *NotSelectableError) Error() string {
 // EachNamespace reports whether a rule of ScopeNamespace has to ask for each
 // namespace by itself, since its result does not tell them apart.
 func (r *Rule) EachNamespace() bool {
-	return r.Type == TypeExternal && r.Scope == ScopeNamespace && !r.Expr().Labels().Has("namespace")
+	return r.Type == TypeExternal && r.Scope == ScopeNamespace && !r.Expr().Labels().Has(NamespaceLabel)
 }
 
 // Narrow applies a metric selector, and the namespace of the reader to a rule of
@@ -43,7 +43,7 @@ func (r *Rule) EachNamespace() bool {
 func (r *Rule) Narrow(namespace string, selector []*labels.Matcher) (expr *promexpr.Expr, filter []*labels.Matcher, err error) {
 	var inject []*labels.Matcher
 	if r.EachNamespace() {
-		inject = append(inject, labels.MustNewMatcher(labels.MatchEqual, "namespace", namespace))
+		inject = append(inject, labels.MustNewMatcher(labels.MatchEqual, NamespaceLabel, namespace))
 	}
 	carried := r.Expr().Labels()
 	for _, m := range selector {

@@ -187,6 +187,8 @@ type Backend struct {
 	Delay time.Duration
 	// MaxResponseBytes bounds the decoded body of one answer. Default 64 MiB.
 	MaxResponseBytes int64
+	// Labels is how its series name the objects of the cluster. Default Auto.
+	Labels Profile
 
 	BasicAuth       *BasicAuth // nil: none
 	BearerTokenFile string     // "": none; read anew when it changes

@@ -60,6 +60,7 @@ type backendConfig struct {
 	scrapeInterval   place.Field[time.Duration]
 	delay            place.Field[time.Duration]
 	maxResponseBytes place.Field[int64]
+	labels           place.Field[Profile]
 	bearerTokenFile  place.Field[string]
 	basicAuth        basicAuthConfig
 	tls              tlsConfig
@@ -199,6 +200,7 @@ func (d decoder) backendFields(node *yaml.Node) (b backendConfig, ok bool) {
 		"scrapeInterval":   d.Duration("scrapeInterval", &b.scrapeInterval),
 		"delay":            d.Duration("delay", &b.delay),
 		"maxResponseBytes": d.bytes("maxResponseBytes", &b.maxResponseBytes),
+		"labels":           d.profile("labels", &b.labels),
 		"bearerTokenFile":  d.Text("bearerTokenFile", &b.bearerTokenFile),
 		"basicAuth": func(node *yaml.Node) {
 			b.basicAuth.at, b.basicAuth.given = d.At(place.Target(node)), true

@@ -92,9 +92,9 @@ func (r *ruleConfig) objectLabels() []string {
 			return nil
 		}
 	case ofObject:
-		return []string{"namespace", r.objectLabel.Value}
+		return []string{NamespaceLabel, r.objectLabel.Value}
 	}
-	return []string{"namespace"}
+	return []string{NamespaceLabel}
 }
 
 // requiredLabels are the labels that the result must be able to carry, so that
@@ -102,16 +102,16 @@ func (r *ruleConfig) objectLabels() []string {
 func (r *ruleConfig) requiredLabels() []string {
 	switch r.shape() {
 	case ofPods, ofAggregate:
-		return []string{"namespace", "pod"}
+		return []string{NamespaceLabel, PodLabel}
 	case ofQuantile:
-		return []string{"namespace", "pod", "le"}
+		return []string{NamespaceLabel, PodLabel, "le"}
 	case ofObject:
 		if !r.objectLabel.Valid {
-			return []string{"namespace"}
+			return []string{NamespaceLabel}
 		}
-		return []string{"namespace", r.objectLabel.Value}
+		return []string{NamespaceLabel, r.objectLabel.Value}
 	case ofNamespaces:
-		return []string{"namespace"}
+		return []string{NamespaceLabel}
 	}
 	return nil
 }

@@ -49,6 +49,7 @@ func (v *validator) rules() {
 			check.reference(v.config.backends)
 		}
 		check.enough(v.config.backends)
+		check.names(v.config.backends)
 		check.uniqueness(taken)
 		r.problems = append(r.problems, v.config.note(s, *check.Problems)...)
 	}

@@ -169,9 +169,9 @@ func (c ruleCheck) object() {
 	switch {
 	case !labelName.MatchString(label):
 		cause = fmt.Sprintf("%q is not a label name", label)
-	case shape == ofNamespaces && label != "namespace":
+	case shape == ofNamespaces && label != NamespaceLabel:
 		cause, hint = fmt.Sprintf(`the label with a namespace's name is "namespace", not %q`, label), "leave objectLabel out"
-	case shape == ofObject && label == "namespace":
+	case shape == ofObject && label == NamespaceLabel:
 		cause = fmt.Sprintf("%q is the object's namespace, not its name", label)
 		hint = fmt.Sprintf("name another label, as in objectLabel: %s", c.of.Value.singular())
 	default:
@@ -219,7 +219,7 @@ func (c ruleCheck) selection() {
 			continue
 		}
 		switch {
-		case f.Value == "namespace" || f.Value == "pod" || f.Value == "le":
+		case f.Value == NamespaceLabel || f.Value == PodLabel || f.Value == "le":
 			c.Report(f.At, fmt.Sprintf(`field "selectable": %q is not for selection`, f.Value), "Pitot itself decides by namespace, pod and le")
 		case f.Value == c.objectLabel.Value:
 			c.Report(f.At, fmt.Sprintf(`field "selectable": %q is not for selection`, f.Value), "it is the objectLabel: the name of the object decides")

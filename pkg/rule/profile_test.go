@@ -1,0 +1,42 @@
+package rule
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestRenamingsLoseNoLabel: each is a permutation, so that two labels of a series
+// never become one.
+func TestRenamingsLoseNoLabel(t *testing.T) {
+	for _, p := range append(slices.Clone(profiles), Profile{Name: customProfile, Labels: map[string]string{"namespace": "exported_namespace", "pod": "instance", "node": "node"}}) {
+		renaming := p.Renaming()
+		from, to := slices.Sorted(maps.Keys(renaming)), slices.Sorted(maps.Values(renaming))
+		if diff := cmp.Diff(from, to); diff != "" {
+			t.Errorf("%s leads elsewhere (-from +to)\n%s", p, diff)
+		}
+	}
+}
+
+// TestRenamingKnowsTheApplicationsOwnLabels: where the backend has another label
+// for the namespace, what an application calls its namespace is exported.
+func TestRenamingKnowsTheApplicationsOwnLabels(t *testing.T) {
+	for _, test := range []struct {
+		profile             Profile
+		namespace, exported string
+	}{
+		{LegacyAnnotations, "kubernetes_namespace", "namespace"},
+		{OTel, "k8s_namespace_name", "namespace"},
+		{Exported, "exported_namespace", "namespace"},
+	} {
+		renaming := test.profile.Renaming()
+		if renaming["namespace"] != test.namespace || renaming["exported_namespace"] != test.exported {
+			t.Errorf("%s: %v", test.profile, renaming)
+		}
+	}
+	if len(Operator.Renaming()) != 0 || len(Auto.Renaming()) != 0 {
+		t.Error("the labels of rules get other names")
+	}
+}
