@@ -11,9 +11,9 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION)
 
 # What the tests run beside Pitot, from Debian.
-DEBIAN_PACKAGES := celery chromium curl gunicorn prometheus-redis-exporter python3-django-prometheus python3-fastapi python3-flask \
-	python3-ipykernel python3-matplotlib python3-nbclient python3-pandas python3-prometheus-client python3-redis redis-server shellcheck uvicorn
-	prometheus-redis-exporter python3-flask python3-prometheus-client redis-server runc shellcheck
+DEBIAN_PACKAGES := buildah celery chromium conntrack containerd containernetworking-plugins curl debootstrap gunicorn ipset iptables \
+	nftables prometheus-redis-exporter python3-django-prometheus python3-fastapi python3-flask python3-ipykernel python3-matplotlib \
+	python3-nbclient python3-pandas python3-prometheus-client python3-redis redis-server runc shellcheck uvicorn
 
 # Every fuzz target, as package:name.
 FUZZ_TARGETS = $(shell grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' pkg | sed -E 's|^(.*)/[^/]+:func (Fuzz.*)|\1:\2|')
