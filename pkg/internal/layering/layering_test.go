@@ -39,6 +39,7 @@ var layers = map[string]int{
 	"pkg/sim":               2,
 	"pkg/internal/reading":  2,
 	"pkg/internal/snapshot": 2,
+	"pkg/internal/profile":  2,
 	"pkg/internal/promtest": 2, // tests import it: a Prometheus that fails
 
 	"pkg/internal/promtest/cmd/promtest": 3, // the same as a program, for tests of other modules

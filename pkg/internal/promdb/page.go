@@ -35,7 +35,7 @@ const maxAhead = 10 * time.Minute
 // milliseconds since 1970; those dated too far ahead of it are left out.
 //
 // With an error, the page's total is the number of samples before the mistake.
-func parsePage(body []byte, contentType string, target labels.Labels, now int64) (page, error) {
+func parsePage(body []byte, contentType string, target Target, now int64) (page, error) {
 	p := page{families: map[string]Family{}}
 	if len(body) == 0 {
 		return p, nil
@@ -81,7 +81,7 @@ func (p *page) describe(name string, set func(*Family)) {
 	p.families[name] = f
 }
 
-func (p *page) add(ls labels.Labels, at *int64, v float64, target labels.Labels, now int64) error {
+func (p *page) add(ls labels.Labels, at *int64, v float64, target Target, now int64) error {
 	p.total++
 	ls = attach(ls, target)
 	if err := checkLabels(ls); err != nil {
@@ -99,13 +99,18 @@ func (p *page) add(ls labels.Labels, at *int64, v float64, target labels.Labels,
 }
 
 // attach sets the target's labels on a series. The page's own value of such a
-// label moves to exported_<name>, with as many prefixes as it takes to find a
-// free name; the shortest names choose first.
-func attach(ls, target labels.Labels) labels.Labels {
+// label stands where the target honors it. Otherwise it moves to exported_<name>,
+// with as many prefixes as it takes to find a free name; the shortest names choose
+// first.
+func attach(ls labels.Labels, target Target) labels.Labels {
 	b := labels.NewBuilder(ls)
 	var displaced []labels.Label
-	target.Range(func(l labels.Label) {
-		if v := ls.Get(l.Name); v != "" {
+	target.Labels.Range(func(l labels.Label) {
+		v := ls.Get(l.Name)
+		if v != "" && target.HonorLabels {
+			return
+		}
+		if v != "" {
 			displaced = append(displaced, labels.Label{Name: l.Name, Value: v})
 		}
 		b.Set(l.Name, l.Value)

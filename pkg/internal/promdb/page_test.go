@@ -69,7 +69,7 @@ func TestParsePage(t *testing.T) {
 		{"an empty page, whatever it calls itself", "text/html", labels.EmptyLabels(), "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p, err := parsePage([]byte(tc.body), tc.contentType, tc.target, now)
+			p, err := parsePage([]byte(tc.body), tc.contentType, Target{Labels: tc.target}, now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,7 +95,7 @@ func TestParsePageRefuses(t *testing.T) {
 		{"bytes that are not UTF-8", textFormat, "x{a=\"\xff\"} 1\n", 0, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p, err := parsePage([]byte(tc.body), tc.contentType, labels.EmptyLabels(), 0)
+			p, err := parsePage([]byte(tc.body), tc.contentType, Target{}, 0)
 			if err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("error is %v, want it to say %q", err, tc.says)
 			}
@@ -103,6 +103,20 @@ func TestParsePageRefuses(t *testing.T) {
 				t.Errorf("%d samples before the mistake, want %d", p.total, tc.total)
 			}
 		})
+	}
+}
+
+func TestAHonoredLabelIsThePagesOwn(t *testing.T) {
+	p, err := parsePage([]byte("x{pod=\"mine\"} 1\ny 2\n"), textFormat, Target{Labels: labels.FromStrings("pod", "a"), HonorLabels: true}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, s := range p.samples {
+		got = append(got, s.labels.String())
+	}
+	if diff := cmp.Diff([]string{`{__name__="x", pod="mine"}`, `{__name__="y", pod="a"}`}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -118,7 +132,7 @@ http_requests_total 1
 # TYPE nothing_to_show gauge
 queue_depth 3
 queue_count 3
-`), textFormat, labels.EmptyLabels(), t0.UnixMilli())
+`), textFormat, Target{}, t0.UnixMilli())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +160,7 @@ func FuzzParsePage(f *testing.F) {
 	f.Add([]byte("\x0a\x01x"), "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited")
 	target := labels.FromStrings("pod", "a")
 	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
-		p, err := parsePage(body, contentType, target, t0.UnixMilli())
+		p, err := parsePage(body, contentType, Target{Labels: target}, t0.UnixMilli())
 		if err != nil {
 			return
 		}

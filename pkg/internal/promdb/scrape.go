@@ -25,6 +25,9 @@ type Target struct {
 	// or instance is added. Where the page has one of them itself, its own value
 	// moves to exported_<name>, as with Prometheus' honor_labels: false.
 	Labels labels.Labels
+	// HonorLabels lets the page's own value of such a label stand, and with it what
+	// the page says of other targets.
+	HonorLabels bool
 }
 
 // ScrapeOptions say how to scrape. The zero value of each field means its default.
@@ -213,7 +216,7 @@ func (t *target) scrape(ctx context.Context, at time.Time) Scrape {
 	}
 	var p page
 	if err == nil {
-		p, outcome.Err = parsePage(body, contentType, t.Labels, timestamp.FromTime(at))
+		p, outcome.Err = parsePage(body, contentType, t.Target, timestamp.FromTime(at))
 	}
 	outcome.Samples = p.total
 	outcome.Took = time.Since(start)
