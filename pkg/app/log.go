@@ -1,6 +1,8 @@
 package app
 
 import (
+	"time"
+
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -37,4 +39,22 @@ func (o *logOptions) logger(env Env) (*zap.Logger, error) {
 	}
 	sink := zapcore.Lock(zapcore.AddSync(env.Stderr))
 	return zap.New(zapcore.NewCore(encoder, sink, level), zap.ErrorOutput(sink)), nil
+}
+
+// mostPerMinute bounds the entries of one level and text in a minute. What Pitot
+// itself says is far below; it is for what repeats without end, of the libraries
+// too, so that no failure fills a disk.
+const mostPerMinute = 60
+
+// sampled returns log without what repeats too often. Of each entry that it leaves
+// out, dropped is told.
+func sampled(log *zap.Logger, dropped func()) *zap.Logger {
+	hook := zapcore.SamplerHook(func(_ zapcore.Entry, decision zapcore.SamplingDecision) {
+		if decision&zapcore.LogDropped != 0 {
+			dropped()
+		}
+	})
+	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewSamplerWithOptions(core, time.Minute, mostPerMinute, 0, hook)
+	}))
 }

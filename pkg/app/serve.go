@@ -8,11 +8,16 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/component-base/metrics/legacyregistry"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/demand"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/provider"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/server"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/telemetry"
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
 // serveOptions are the flags of "pitot serve".
@@ -80,16 +85,22 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 	if err := o.validate(given); err != nil {
 		return err
 	}
-	reload, err := newReloader(newConfigFiles(env, *o.config), newLateClient, log.Named("config"))
+	build := currentVersion()
+	observed := telemetry.New(telemetry.Build{Version: build.Version, Revision: build.Commit, Go: build.Go})
+	log = sampled(log, observed.LogEntryDropped)
+	connect := func(b rule.Backend) backendClient { return observed.Backend(b.Name, newLateClient(b)) }
+	reload, err := newReloader(newConfigFiles(env, *o.config), connect, log.Named("config"))
 	if err != nil {
 		return err
 	}
 	server.BridgeKlog(log.Named("kubernetes"))
+	queries := newQueryLog(log.Named("query"))
 	store := snapshot.NewStore(snapshot.Options{
-		Backends: reload.current.Load().asked(),
-		Interval: o.refresh,
-		MaxAge:   o.maxAge,
-		Observe:  logQueries(log.Named("query")),
+		Backends:       reload.current.Load().asked(),
+		Interval:       o.refresh,
+		MaxAge:         o.maxAge,
+		Observe:        func(r snapshot.Observation) { observed.Refreshed(r); queries.refreshed(r) },
+		ObserveAbsence: logAbsences(log.Named("backend")),
 	})
 	defer store.Close()
 
@@ -107,11 +118,16 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 	if err != nil {
 		return err
 	}
+	observed.Watch(watched(store, index, watcher))
+	counted := observed.Reads(metrics, reload.current.Load().served, provider.KnownKinds())
 	deps := server.Deps{
-		Custom:      metrics,
-		External:    metrics,
+		Custom:      counted,
+		External:    counted,
 		ReadyChecks: ready,
-		Pages:       map[string]http.Handler{"/statusz": statusPage{reload: reload, store: store, pods: index, demand: watcher, keeper: keeper}},
+		Pages: map[string]http.Handler{
+			"/statusz": statusPage{reload: reload, store: store, pods: index, demand: watcher, keeper: keeper},
+			"/metrics": observed.Handler(legacyregistry.DefaultGatherer, zap.NewStdLog(log.Named("metrics"))),
+		},
 	}
 	if keeper != nil {
 		deps.Certificate = keeper
@@ -121,9 +137,21 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 	if err != nil {
 		return err
 	}
-	reload.store, reload.provider = store, metrics
+	reload.store, reload.provider = store, counted
 	group.Go(func() error { reload.run(ctx); return nil })
 	group.Go(func() error { return api.Run(ctx) })
 	announce(log, api, reload.current.Load().served)
 	return group.Wait()
+}
+
+// watched is what the metrics look at: no pods and HPAs where there is no cluster.
+func watched(store *snapshot.Store, index podIndex, watcher *demand.Watcher) telemetry.Watched {
+	w := telemetry.Watched{Store: store}
+	if known, ok := index.(telemetry.Pods); ok {
+		w.Pods = known
+	}
+	if watcher != nil {
+		w.HPAs = watcher
+	}
+	return w
 }

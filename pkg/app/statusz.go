@@ -26,7 +26,7 @@ type statusPage struct {
 
 // ServeHTTP implements http.Handler.
 func (p statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	report := statusOf(p.reload.current.Load(), p.store.Keys(), p.store.Away(), time.Now())
+	report := statusOf(p.reload.current.Load(), p.store.Keys(), p.store.Backends(), time.Now())
 	if p.demand != nil {
 		watched, err := p.demand.Watched()
 		report.Cluster = statusOfCluster(watched, p.pods.Err(), err)
@@ -109,7 +109,7 @@ type statusQuery struct {
 	Error      string   `json:"error,omitempty"` // of the latest query
 }
 
-func statusOf(c *configuration, keys []snapshot.KeyStatus, away map[string]error, now time.Time) statusReport {
+func statusOf(c *configuration, keys []snapshot.KeyStatus, backends []snapshot.BackendStatus, now time.Time) statusReport {
 	report := statusReport{
 		Version: version, LoadedAt: c.at, Problems: checkProblems(c.problems), age: now.Sub(c.at),
 		Files: []statusFile{}, Rules: []statusRule{}, Backends: []statusBackend{}, Queries: []statusQuery{},
@@ -132,6 +132,10 @@ func statusOf(c *configuration, keys []snapshot.KeyStatus, away map[string]error
 		report.Rules = append(report.Rules, statusRule{
 			Metric: r.Metric, Type: string(r.Type), Of: r.Of.String(), State: state, At: r.Position.String(), Query: r.Expr().String(),
 		})
+	}
+	away := map[string]error{}
+	for _, b := range backends {
+		away[b.Name] = b.Away
 	}
 	for _, b := range c.served.Backends {
 		report.Backends = append(report.Backends, statusBackend{Name: b.Name, URL: b.URL, Away: errorText(away[b.Name])})

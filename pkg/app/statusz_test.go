@@ -128,7 +128,7 @@ func TestStatusOfABackendThatIsAway(t *testing.T) {
 	c := empty()
 	c.served = &rule.Set{Backends: []rule.Backend{{Name: "main", URL: "http://a:9090"}, {Name: "other", URL: "http://b:9090"}}}
 	var text strings.Builder
-	statusOf(c, nil, map[string]error{"other": errors.New("connection refused")}, time.Now()).write(&text)
+	statusOf(c, nil, []snapshot.BackendStatus{{Name: "main"}, {Name: "other", Away: errors.New("connection refused")}}, time.Now()).write(&text)
 	const want = `
 backends: 2
 main   http://a:9090  -

@@ -48,9 +48,10 @@ var layers = map[string]int{
 	"pkg/internal/provider": 3,
 	"pkg/internal/demand":   3,
 
-	"pkg/report":           4,
-	"pkg/internal/server":  4,
-	"pkg/internal/promsim": 4, // where the adapter's side and the simulator's meet
+	"pkg/report":             4,
+	"pkg/internal/server":    4,
+	"pkg/internal/telemetry": 4,
+	"pkg/internal/promsim":   4, // where the adapter's side and the simulator's meet
 
 	"pkg/app": 5,
 

@@ -110,6 +110,13 @@ func (x *Index) Live(namespace string, selector labels.Selector) []string {
 	return names
 }
 
+// Len is the number of live pods that are known.
+func (x *Index) Len() int {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.tree.len()
+}
+
 // Of returns the names of the live pods of a workload, sorted. It is nil if
 // there are none, or no such workload.
 func (x *Index) Of(namespace string, w Workload) []string {

@@ -60,6 +60,14 @@ func (t *tree) namespace(name string) *namespace {
 	return ns
 }
 
+func (t *tree) len() int {
+	n := 0
+	for _, ns := range t.namespaces {
+		n += len(ns.pods)
+	}
+	return n
+}
+
 // forget drops a namespace that holds nothing any more.
 func (t *tree) forget(name string) {
 	if ns := t.namespaces[name]; ns != nil && len(ns.pods) == 0 && len(ns.parent) == 0 && len(ns.departed) == 0 {

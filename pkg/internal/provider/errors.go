@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,17 +26,12 @@ func (e *NotReadyError) Error() string { return "the pods are not known yet: " +
 func (e *NotReadyError) Unwrap() error { return e.Err }
 
 // Causes that a Status names in details.causes[].type, beside the states of
-// package reading.
+// package reading and the causes of package snapshot.
 const (
 	causeUnknownMetric = "unknown-metric"
 	causeBadRequest    = "bad-request"
 	causeBrokenRule    = "broken-rule"
 	causePodsUnknown   = "pods-unknown"
-	causePending       = "pending"
-	causeFailed        = "failed"
-	causePartial       = "partial"
-	causeRecovering    = "recovering"
-	causeStale         = "stale"
 	causeUnavailable   = "unavailable" // for the rest, such as a request that was cut off
 )
 
@@ -72,7 +68,7 @@ func classify(err error) (code int, reason metav1.StatusReason, cause string) {
 	case errors.As(err, &noValue) && noValue.State == reading.Empty:
 		return http.StatusNotFound, metav1.StatusReasonNotFound, noValue.State.String()
 	case errors.As(err, &noValue) && noValue.State == reading.Stale:
-		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, causeStale
+		return http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, noValue.State.String()
 	case errors.As(err, &noValue):
 		return http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, noValue.State.String()
 	default:
@@ -80,26 +76,15 @@ func classify(err error) (code int, reason metav1.StatusReason, cause string) {
 	}
 }
 
-// whyUnavailable names what stands between a rule and its value. The cause of a
-// failure comes before the failure.
+// whyUnavailable names what stands between a rule and its value.
 func whyUnavailable(err error) string {
 	switch {
 	case is[*BrokenRuleError](err):
 		return causeBrokenRule
 	case is[*NotReadyError](err):
 		return causePodsUnknown
-	case is[*snapshot.PendingError](err):
-		return causePending
-	case is[*snapshot.RecoveringError](err):
-		return causeRecovering
-	case errors.Is(err, snapshot.ErrPartial):
-		return causePartial
-	case is[*snapshot.FailedError](err):
-		return causeFailed
-	case is[*snapshot.StaleError](err):
-		return causeStale
 	default:
-		return causeUnavailable
+		return cmp.Or(string(snapshot.CauseOf(err)), causeUnavailable)
 	}
 }
 

@@ -183,7 +183,9 @@ func pose(r *rule.Rule, namespace string, selector []*promlabels.Matcher) (*ques
 // key is what the question asks of which backend. Whoever wants an answer to be
 // in memory before it is read must come to the same key.
 func (q *question) key() snapshot.Key {
-	key := snapshot.Key{Backend: q.rule.Backend, Query: q.expr.String(), Window: q.expr.Window(), SampleTimes: q.expr.SampleTimes()}
+	key := snapshot.Key{
+		Backend: q.rule.Backend, Query: q.expr.String(), Window: q.expr.Window(), SampleTimes: q.expr.SampleTimes(), Metric: q.rule.Metric,
+	}
 	if proof := q.rule.Proof(); proof != nil {
 		key.ZeroWhen = proof.String()
 	}

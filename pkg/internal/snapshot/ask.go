@@ -41,8 +41,13 @@ func (b *backend) ask(ctx context.Context, key Key) (reply, error) {
 	if err := b.breaker.admit(time.Now()); err != nil {
 		return reply{}, &deniedError{err}
 	}
+	b.inFlight.Add(1)
+	defer b.inFlight.Add(-1)
 	answer, err := b.all(ctx, key)
-	b.breaker.note(time.Now(), err)
+	b.breaker.note(time.Now(), err, func(a Absence) {
+		a.Backend = key.Backend
+		b.observe(a)
+	})
 	return answer, err
 }
 

@@ -101,7 +101,7 @@ func TestKeysSaysWhatIsAlive(t *testing.T) {
 			_, _ = s.Read(context.Background(), k)
 		}
 		want := []KeyStatus{
-			{Key: Key{Backend: "bad", Query: "c"}, ReadAt: now, Err: errors.New("down")},
+			{Key: Key{Backend: "bad", Query: "c"}, ReadAt: now, Err: errors.New("down"), ReadErr: &FailedError{Backend: "bad", Err: errors.New("down")}},
 			{Key: Key{Backend: "good", Query: "a"}, ReadAt: now, AnsweredAt: now},
 			{Key: Key{Backend: "good", Query: "b"}, ReadAt: now, AnsweredAt: now},
 		}

@@ -39,6 +39,7 @@ const (
 type breaker struct {
 	mu       sync.Mutex
 	failures int       // in a row
+	since    time.Time // the first of them
 	last     error     // of them; nil when there is none
 	probe    time.Time // when the next query may pass an open breaker
 }
@@ -60,16 +61,25 @@ func (b *breaker) admit(now time.Time) error {
 	}
 }
 
-// note takes the outcome of a query. One that was never sent says nothing.
-func (b *breaker) note(now time.Time, err error) {
+// note takes the outcome of a query. One that was never sent says nothing. It
+// tells whom it concerns when the breaker opens and when it closes; told must not
+// call the breaker.
+func (b *breaker) note(now time.Time, err error, told func(Absence)) {
 	if errors.Is(err, errBusy) {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	wasOpen := b.failures >= failuresToOpen
 	if answered(err) {
-		b.failures, b.last, b.probe = 0, nil, time.Time{}
+		if wasOpen {
+			told(Absence{Lasted: now.Sub(b.since)})
+		}
+		b.failures, b.last, b.since, b.probe = 0, nil, time.Time{}, time.Time{}
 		return
+	}
+	if b.failures == 0 {
+		b.since = now
 	}
 	b.failures++
 	b.last = err
@@ -79,6 +89,9 @@ func (b *breaker) note(now time.Time, err error) {
 		pause = max(pause, min(verdict.Pause(), maxPause))
 	}
 	b.probe = now.Add(pause)
+	if !wasOpen && b.failures >= failuresToOpen {
+		told(Absence{Err: err})
+	}
 }
 
 // open returns the failure that keeps queries from the backend; nil when none does.

@@ -52,7 +52,7 @@ func TestABreaker(t *testing.T) {
 		{what: "but not for an hour", note: fault{pause: time.Hour}, noted: true, after: maxPause, passes: true},
 	} {
 		if step.noted {
-			b.note(now, step.note)
+			b.note(now, step.note, func(Absence) {})
 		}
 		now = now.Add(step.after)
 		if err := b.admit(now); (err == nil) != step.passes {
@@ -74,7 +74,7 @@ func TestADeadBackendIsAskedByOneKeyAtATime(t *testing.T) {
 			}
 		}
 		time.Sleep(30 * time.Second)
-		if away := s.Away(); away["main"] == nil {
+		if s.Backends()[0].Away == nil {
 			t.Error("the backend is not known to be away")
 		}
 		before := b.queries()
@@ -100,7 +100,7 @@ func TestADeadBackendIsAskedByOneKeyAtATime(t *testing.T) {
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("all keys are back after %s", took)
 		}
-		if away := s.Away(); len(away) > 0 {
+		if away := s.Backends()[0].Away; away != nil {
 			t.Errorf("still away: %v", away)
 		}
 	})

@@ -62,6 +62,45 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("backend %q: latest answer is %s old, the bound is %s", e.Backend, e.Age.Round(time.Second), e.MaxAge)
 }
 
+// A Cause names why a key has no answer that may be served. It can serve as a
+// metric's label.
+type Cause string
+
+// The causes.
+const (
+	Pending    Cause = "pending"    // the first query has not been answered yet
+	Recovering Cause = "recovering" // the backend was away, and a window is not full yet
+	Partial    Cause = "partial"    // the backend doubts its own answer
+	Failed     Cause = "failed"     // the query failed
+	Stale      Cause = "stale"      // the answer is too old, and no other has come
+)
+
+// CauseOf names what stands behind an error of Read: "" for those that are not
+// about the key, such as a request that was cut off. What made a query fail comes
+// before the failure.
+func CauseOf(err error) Cause {
+	switch {
+	case is[*PendingError](err):
+		return Pending
+	case is[*RecoveringError](err):
+		return Recovering
+	case errors.Is(err, ErrPartial):
+		return Partial
+	case is[*FailedError](err):
+		return Failed
+	case is[*StaleError](err):
+		return Stale
+	default:
+		return ""
+	}
+}
+
+// is reports whether an error of type E is in err's chain.
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
 func partial(warnings []string) error {
 	return fmt.Errorf("%w: %s", ErrPartial, strings.Join(warnings, "; "))
 }

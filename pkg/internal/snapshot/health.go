@@ -99,6 +99,13 @@ func (w *watch) covered(length time.Duration, full bool, now time.Time, scrapeIn
 	return fullAt
 }
 
+// lastAnswer is when the latest query with an answer was asked; zero if none was.
+func (w *watch) lastAnswer() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.answered
+}
+
 // note records the outcome of a query that was sent and returns the health after
 // it. A backend that answers with an error is there.
 func (w *watch) note(asked time.Time, err error, bearable time.Duration) health {

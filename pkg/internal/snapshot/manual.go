@@ -15,8 +15,8 @@ type Manual struct {
 	opts     Options
 	phase    func(Key) time.Duration // nil: intervals count from the first read
 	backends map[string]*backend
-	entries  map[Key]*manualEntry
-	order    []*manualEntry // as they were first read: queries run in this order
+	entries  map[Key]*manualEntry // by Key.asked
+	order    []*manualEntry       // as they were first read: queries run in this order
 	now      time.Time
 }
 
@@ -28,8 +28,8 @@ type manualEntry struct {
 	read   time.Time
 }
 
-// NewManual returns an empty Manual. Of the options, FirstWait, Concurrency and
-// Observe mean nothing to it, and Jitter is none by default. The phase is when
+// NewManual returns an empty Manual. Of the options, FirstWait, Concurrency, Observe
+// and ObserveAbsence mean nothing to it, and Jitter is none by default. The phase is when
 // within each interval of Unix time a key is asked; nil: an interval after it was
 // asked last.
 func NewManual(opts Options, phase func(Key) time.Duration) *Manual {
@@ -38,7 +38,7 @@ func NewManual(opts Options, phase func(Key) time.Duration) *Manual {
 	}
 	m := &Manual{opts: opts.Default(), phase: phase, backends: map[string]*backend{}, entries: map[Key]*manualEntry{}}
 	for name, b := range m.opts.Backends {
-		m.backends[name] = newBackend(nil, b.Default(), 1)
+		m.backends[name] = newBackend(nil, b.Default(), 1, m.opts.ObserveAbsence)
 	}
 	return m
 }
@@ -49,7 +49,7 @@ func (m *Manual) Advance(ctx context.Context, now time.Time) {
 	alive := m.order[:0]
 	for _, e := range m.order {
 		if now.Sub(e.read) > m.opts.Linger {
-			delete(m.entries, e.key)
+			delete(m.entries, e.key.asked())
 			continue
 		}
 		alive = append(alive, e)
@@ -65,13 +65,16 @@ func (m *Manual) Advance(ctx context.Context, now time.Time) {
 // It is for a time before the first Advance, which is told.
 func (m *Manual) Want(key Key, now time.Time) {
 	m.now = now
+	if m.entries[key.asked()] != nil {
+		return
+	}
 	e := m.add(key)
 	e.read, e.due = now, m.next(key)
 }
 
 func (m *Manual) add(key Key) *manualEntry {
 	e := &manualEntry{key: key}
-	m.entries[key] = e
+	m.entries[key.asked()] = e
 	m.order = append(m.order, e)
 	return e
 }
@@ -92,7 +95,7 @@ func (m *Manual) next(key Key) time.Time {
 // Read returns the key's Snapshot as of the last Advance. The errors are those of
 // Store.Read, without those of waiting.
 func (m *Manual) Read(ctx context.Context, key Key) (*Snapshot, error) {
-	e, ok := m.entries[key]
+	e, ok := m.entries[key.asked()]
 	if !ok {
 		switch {
 		case m.backends[key.Backend] == nil:

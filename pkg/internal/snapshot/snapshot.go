@@ -54,6 +54,15 @@ type Key struct {
 	// ZeroWhen is the condition that proves zero where there is no sample; "" where
 	// nothing does.
 	ZeroWhen string
+	// Metric names the rule that asks, for whoever observes. It tells no keys apart:
+	// of several rules with one query, the one that asks first is named.
+	Metric string
+}
+
+// asked is what tells keys apart.
+func (k Key) asked() Key {
+	k.Metric = ""
+	return k
 }
 
 // A Snapshot is a backend's answer at one time. It is immutable and shared.

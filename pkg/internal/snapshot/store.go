@@ -35,9 +35,12 @@ type Options struct {
 	// Jitter shortens a key's pause by chance, which spreads queries that began
 	// together. Default: by up to a twentieth. It is called concurrently.
 	Jitter func(Key, time.Duration) time.Duration
-	// Observe, if set, is told of every query when it ends. It is called
+	// Observe, if set, is told of every refresh of a key when it ends. It is called
 	// concurrently.
 	Observe func(Observation)
+	// ObserveAbsence, if set, is told when a backend goes away and when it is back. It
+	// is called concurrently, for one backend in the order of what happened.
+	ObserveAbsence func(Absence)
 }
 
 // A Backend is where queries go. Default fills what is zero.
@@ -61,13 +64,22 @@ func (b Backend) Default() Backend {
 	return b
 }
 
-// An Observation is one query at a backend, seen from here.
+// An Observation is one refresh of a key, seen from here.
 type Observation struct {
 	Key     Key
 	Err     error // nil: answered
-	Failing bool  // the key's query before this one failed
+	Skipped bool  // nothing was sent: the backend is away
+	Away    bool  // the backend is away: that is the news, and not the key
 	Elapsed time.Duration
 	Series  int
+}
+
+// An Absence is a time in which a backend does not answer. It is observed twice:
+// when it begins and when it is over.
+type Absence struct {
+	Backend string
+	Err     error         // of the query that showed it; nil: the backend is back
+	Lasted  time.Duration // from the first failure to the first answer; 0 at the beginning
 }
 
 // Default returns o with every zero field filled.
@@ -83,6 +95,9 @@ func (o Options) Default() Options {
 	}
 	if o.Observe == nil {
 		o.Observe = func(Observation) {}
+	}
+	if o.ObserveAbsence == nil {
+		o.ObserveAbsence = func(Absence) {}
 	}
 	return o
 }
@@ -108,15 +123,17 @@ type Store struct {
 
 	mu       sync.RWMutex
 	backends map[string]*backend
-	keys     map[Key]*entry // each of one of the backends
+	keys     map[Key]*entry // by Key.asked, each of one of the backends
 }
 
 // A backend is a Backend with what all its keys share.
 type backend struct {
 	Backend
-	gate    *semaphore.Weighted
-	health  *watch
-	breaker *breaker
+	gate     *semaphore.Weighted
+	health   *watch
+	breaker  *breaker
+	inFlight atomic.Int64 // keys that are being asked
+	observe  func(Absence)
 }
 
 // NewStore returns an empty Store. Close it to stop its queries.
@@ -136,7 +153,7 @@ func (s *Store) SetBackends(given map[string]Backend) {
 	defer s.mu.Unlock()
 	backends := make(map[string]*backend)
 	for name, b := range given {
-		backends[name] = newBackend(s.backends[name], b.Default(), s.opts.Concurrency)
+		backends[name] = newBackend(s.backends[name], b.Default(), s.opts.Concurrency, s.opts.ObserveAbsence)
 	}
 	s.backends = backends
 	maps.DeleteFunc(s.keys, func(key Key, _ *entry) bool { return backends[key.Backend] == nil })
@@ -145,11 +162,11 @@ func (s *Store) SetBackends(given map[string]Backend) {
 // newBackend returns the successor of a backend, which may be nil: itself if
 // nothing changes. What another Querier leads to may be the same server, so its
 // health is not forgotten.
-func newBackend(last *backend, now Backend, concurrency int64) *backend {
+func newBackend(last *backend, now Backend, concurrency int64, observe func(Absence)) *backend {
 	if last != nil && last.Backend == now {
 		return last
 	}
-	b := &backend{Backend: now, gate: semaphore.NewWeighted(concurrency), health: new(watch), breaker: new(breaker)}
+	b := &backend{Backend: now, gate: semaphore.NewWeighted(concurrency), health: new(watch), breaker: new(breaker), observe: observe}
 	if last != nil {
 		b.health = last.health
 	}
@@ -201,8 +218,9 @@ func (s *Store) await(ctx context.Context, e *entry) error {
 
 // demand returns the entry of key, making it if need be, and notes the read.
 func (s *Store) demand(key Key) (*entry, error) {
+	asked := key.asked()
 	s.mu.RLock()
-	e, ok := s.keys[key]
+	e, ok := s.keys[asked]
 	if ok {
 		e.touch(time.Now())
 	}
@@ -213,7 +231,7 @@ func (s *Store) demand(key Key) (*entry, error) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e, ok := s.keys[key]; ok {
+	if e, ok := s.keys[asked]; ok {
 		e.touch(time.Now())
 		return e, nil
 	}
@@ -228,7 +246,7 @@ func (s *Store) demand(key Key) (*entry, error) {
 		e = &entry{key: key, born: time.Now(), first: make(chan struct{})}
 	}
 	e.touch(time.Now())
-	s.keys[key] = e
+	s.keys[asked] = e
 	s.done.Go(func() { s.keepFresh(e) })
 	return e, nil
 }
@@ -280,11 +298,11 @@ func jitter(_ Key, d time.Duration) time.Duration {
 func (s *Store) turn(e *entry) *backend {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keys[e.key] != e { // dropped with its backend
+	if s.keys[e.key.asked()] != e { // dropped with its backend
 		return nil
 	}
 	if time.Since(e.lastRead()) > s.opts.Linger {
-		delete(s.keys, e.key)
+		delete(s.keys, e.key.asked())
 		return nil
 	}
 	return s.backends[e.key.Backend]
@@ -301,8 +319,10 @@ func (s *Store) refresh(e *entry, from *backend) error {
 	if err == nil && e.latest.Load().repeats(asked, answer.vector) {
 		err = errRepeated
 	}
+	_, skipped := errors.AsType[*deniedError](err)
 	s.opts.Observe(Observation{
-		Key: e.key, Err: err, Failing: e.failing(), Elapsed: time.Since(asked), Series: len(answer.vector.Samples),
+		Key: e.key, Err: err, Skipped: skipped, Away: from.breaker.open() != nil,
+		Elapsed: time.Since(asked), Series: len(answer.vector.Samples),
 	})
 	e.publish(asked, answer, err)
 	return err
@@ -339,12 +359,6 @@ type entry struct {
 
 func (e *entry) touch(now time.Time) { e.read.Store(now.UnixNano()) }
 func (e *entry) lastRead() time.Time { return time.Unix(0, e.read.Load()) }
-
-// failing reports whether the latest query failed.
-func (e *entry) failing() bool {
-	latest := e.latest.Load()
-	return latest != nil && latest.err != nil
-}
 
 // publish replaces the latest outcome. Only keepFresh calls it.
 func (e *entry) publish(asked time.Time, answer reply, err error) {
