@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION)
 
 # What the tests run beside Pitot, from Debian.
-DEBIAN_PACKAGES := buildah celery chromium conntrack containerd containernetworking-plugins curl debootstrap gunicorn ipset iptables \
+DEBIAN_PACKAGES := buildah celery chromium conntrack containerd containernetworking-plugins curl debootstrap gunicorn ipset iptables jq \
 	nftables prometheus-redis-exporter python3-django-prometheus python3-fastapi python3-flask python3-ipykernel python3-matplotlib \
 	python3-nbclient python3-pandas python3-prometheus-client python3-redis redis-server runc shellcheck uvicorn
 
@@ -29,10 +29,14 @@ demo: build ## See Pitot work on this machine alone: make demo ARGS="--for 30s"
 build: ## Build bin/pitot
 	go build -ldflags '$(LDFLAGS)' -o bin/pitot ./cmd/pitot
 
+.PHONY: image
+image: deps ## Build the image into bin/image, for amd64 and arm64
+	VERSION='$(VERSION)' hack/image.sh bin/image
+
 ##@ Test
 
 .PHONY: test
-test: unit race lint integration browser conformance-quick e2e ## Everything: what CI runs
+test: unit race lint integration browser image-test conformance-quick e2e ## Everything: what CI runs
 
 .PHONY: unit
 unit: ## The fast part: unit tests
@@ -49,11 +53,14 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	cd test/conformance && GOFLAGS=-trimpath $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/conformance/manifests && GOFLAGS=-trimpath $$(../../../hack/testbin.sh tools)/golangci-lint run --config ../../../.golangci.yml ./...
 	cd test/browser && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
+	cd test/image && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	shellcheck .ci/run hack/*.sh
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
 	for module in plane helm helm3; do (cd hack/tools/$$module && go mod tidy -diff) || exit 1; done
 	cd test/browser && go mod tidy -diff
+	cd test/image && go mod tidy -diff
+	cd hack/roots && go mod tidy -diff
 	cd test/conformance && go mod tidy -diff
 	cd test/conformance/manifests && go mod tidy -diff
 	cd test/conformance && for mod in versions/*.mod; do go mod tidy -modfile $$mod -diff || exit 1; done
@@ -66,6 +73,10 @@ integration: ## Against a real Prometheus
 .PHONY: browser
 browser: deps ## The page of a simulation, opened in headless Chromium
 	cd test/browser && go test -count=1 ./...
+
+.PHONY: image-test
+image-test: deps ## The image: who runs in it, what is in it, the same bytes again
+	cd test/image && go test -count=1 -v ./...
 
 .PHONY: e2e
 e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Python pods

@@ -8,8 +8,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// version is set by the linker for releases: -X …/pkg/app.version=v1.2.3.
-var version = "dev"
+// The linker sets both for releases: -X …/pkg/app.version=v1.2.3.
+var (
+	version = "dev"
+	commit  = ""
+)
 
 // buildVersion is what "pitot version -o json" prints.
 type buildVersion struct {
@@ -20,8 +23,8 @@ type buildVersion struct {
 }
 
 func currentVersion() buildVersion {
-	v := buildVersion{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if build, ok := debug.ReadBuildInfo(); ok {
+	v := buildVersion{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Commit: commit}
+	if build, ok := debug.ReadBuildInfo(); ok && commit == "" {
 		for _, setting := range build.Settings {
 			if setting.Key == "vcs.revision" {
 				v.Commit = setting.Value
