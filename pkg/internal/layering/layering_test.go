@@ -40,6 +40,7 @@ var layers = map[string]int{
 	"pkg/internal/reading":  2,
 	"pkg/internal/snapshot": 2,
 	"pkg/internal/profile":  2,
+	"pkg/internal/doctor":   2,
 	"pkg/internal/promtest": 2, // tests import it: a Prometheus that fails
 
 	"pkg/internal/promtest/cmd/promtest": 3, // the same as a program, for tests of other modules
@@ -47,6 +48,7 @@ var layers = map[string]int{
 	"pkg/scenario":          3,
 	"pkg/internal/provider": 3,
 	"pkg/internal/demand":   3,
+	"pkg/internal/cluster":  3, // reads what doctor judges
 
 	"pkg/report":             4,
 	"pkg/internal/server":    4,
@@ -78,7 +80,7 @@ var only = []struct {
 	{"gonum.org/v1/plot", []string{"pkg/report"}, "charts, fonts and image formats: 9 MB of binary"},
 	{"github.com/spf13/cobra", []string{"pkg/app"}, "commands live in app"},
 	{"go.yaml.in/yaml", []string{"pkg/rule", "pkg/rule/preset", "pkg/manifest", "pkg/scenario", "pkg/internal/place"}, "place reads texts and points at their lines, manifest as the API server does; rule and scenario say what the nodes mean"},
-	{"k8s.io/api/autoscaling", []string{"pkg/manifest", "pkg/internal/demand"}, "net/http and 18 modules: everybody else speaks of HPAs in the words of pkg/hpa"},
+	{"k8s.io/api/autoscaling", []string{"pkg/manifest", "pkg/internal/demand", "pkg/internal/doctor", "pkg/internal/cluster"}, "net/http and 18 modules: everybody else speaks of HPAs in the words of pkg/hpa"},
 }
 
 type goPackage struct {

@@ -1,0 +1,163 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// A Right is to do something with a resource.
+type Right struct {
+	Verb, Group, Resource, Subresource string
+	Namespace, Name                    string // "" for all
+}
+
+func (r Right) String() string {
+	resource := r.Resource
+	if r.Subresource != "" {
+		resource += "/" + r.Subresource
+	}
+	if r.Group != "" {
+		resource += "." + r.Group
+	}
+	text := r.Verb + " " + resource
+	if r.Name != "" {
+		text += " " + r.Name
+	}
+	if r.Namespace != "" {
+		text += " in " + r.Namespace
+	}
+	return text
+}
+
+// A Grant is the cluster's answer for a right of somebody.
+type Grant struct {
+	Right
+	Account string // "NAMESPACE/NAME" of a service account
+	Allowed bool
+}
+
+// HPAController is the account that the HPA controller acts by, unless
+// kube-controller-manager runs without --use-service-account-credentials.
+var HPAController = types.NamespacedName{Namespace: "kube-system", Name: "horizontal-pod-autoscaler"}
+
+// ControllerRights are what the HPA controller needs for the APIs that are
+// registered.
+func (f *Facts) ControllerRights() (rights []Right) {
+	for _, group := range []string{CustomGroup, ExternalGroup} {
+		verb := map[string]string{CustomGroup: "get", ExternalGroup: "list"}[group]
+		if f.version(group) != "" {
+			rights = append(rights, Right{Verb: verb, Group: group, Resource: "*"})
+		}
+	}
+	return rights
+}
+
+// Rights of Pitot that have a code of their own.
+var (
+	askWho  = Right{Verb: "create", Group: "authentication.k8s.io", Resource: "tokenreviews"}
+	askMay  = Right{Verb: "create", Group: "authorization.k8s.io", Resource: "subjectaccessreviews"}
+	frontCA = Right{Verb: "get", Resource: "configmaps", Namespace: "kube-system", Name: "extension-apiserver-authentication"}
+)
+
+// PitotRights are what Pitot's service account needs.
+func (i *Installation) PitotRights() []Right {
+	rights := []Right{askWho, askMay, frontCA}
+	for _, r := range []Right{
+		{Resource: "pods"},
+		{Group: "apps", Resource: "replicasets"},
+		{Group: "batch", Resource: "jobs"},
+		{Group: "discovery.k8s.io", Resource: "endpointslices"},
+		{Group: "autoscaling", Resource: "horizontalpodautoscalers"},
+	} {
+		for _, verb := range []string{"list", "watch"} {
+			r.Verb = verb
+			rights = append(rights, r)
+		}
+	}
+	secret := i.flag("ca-secret")
+	if i.flag("certificates") != "auto" || secret == "" {
+		return rights
+	}
+	namespace, name, _ := strings.Cut(secret, "/")
+	for _, verb := range []string{"get", "update"} {
+		rights = append(rights, Right{Verb: verb, Resource: "secrets", Namespace: namespace, Name: name})
+	}
+	return rights
+}
+
+// Account is the service account of Pitot.
+func (i *Installation) Account() types.NamespacedName {
+	account := types.NamespacedName{Namespace: i.Deployment.Namespace, Name: "default"}
+	if name := i.Deployment.Spec.Template.Spec.ServiceAccountName; name != "" {
+		account.Name = name
+	}
+	return account
+}
+
+// flag is the value of a flag of Pitot's container, "" where it is not set.
+func (i *Installation) flag(name string) string {
+	for _, container := range i.Deployment.Spec.Template.Spec.Containers {
+		words := slices.Concat(container.Command, container.Args)
+		for n, word := range words {
+			if value, ok := strings.CutPrefix(word, "--"+name+"="); ok {
+				return value
+			}
+			if word == "--"+name && n+1 < len(words) {
+				return words[n+1]
+			}
+		}
+	}
+	return ""
+}
+
+// ConfigMaps are those that Pitot reads its configuration from, by where they
+// are mounted.
+func (i *Installation) ConfigMaps() (names []string) {
+	pod := i.Deployment.Spec.Template.Spec
+	config := i.flag("config")
+	for _, container := range pod.Containers {
+		for _, mount := range container.VolumeMounts {
+			for _, volume := range pod.Volumes {
+				if volume.Name == mount.Name && volume.ConfigMap != nil && strings.HasPrefix(config, mount.MountPath) {
+					names = append(names, volume.ConfigMap.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+func (d *diagnosis) rights() {
+	for _, g := range d.ControllerGrants {
+		if g.Allowed {
+			continue
+		}
+		d.down[g.Group] = true
+		d.found(ControllerMayNot, "api "+g.Group, fmt.Sprintf("the HPA controller (service account %s) may not %s: every metric of this API is refused", g.Account, g.Right),
+			fmt.Sprintf(`kubectl create clusterrole hpa-metrics-%[1]s --verb=get,list --resource="*.%[2]s"; kubectl create clusterrolebinding hpa-metrics-%[1]s --clusterrole=hpa-metrics-%[1]s --serviceaccount=%[3]s`,
+				strings.TrimSuffix(g.Group, ".metrics.k8s.io"), g.Group, strings.Replace(g.Account, "/", ":", 1)))
+	}
+	if d.Pitot == nil {
+		return
+	}
+	for _, g := range d.PitotGrants {
+		if g.Allowed {
+			continue
+		}
+		who := fmt.Sprintf("its service account %s may not %s", g.Account, g.Right)
+		account := strings.Replace(g.Account, "/", ":", 1)
+		switch g.Right {
+		case askWho, askMay:
+			d.found(NoDelegation, d.Pitot.name(), "its service account "+g.Account+" may not ask the cluster who a caller is and what it may read",
+				"kubectl create clusterrolebinding pitot-auth-delegator --clusterrole=system:auth-delegator --serviceaccount="+account)
+		case frontCA:
+			d.found(NoAggregatorCA, d.Pitot.name(), who+": it does not recognise kube-apiserver",
+				"kubectl -n kube-system create rolebinding pitot-auth-reader --role=extension-apiserver-authentication-reader --serviceaccount="+account)
+		default:
+			d.found(PitotMayNot, d.Pitot.name(), who, fmt.Sprintf("in a role of that account: {apiGroups: [%q], resources: [%s], verbs: [%s]}", g.Group, g.Resource, g.Verb))
+		}
+	}
+}
