@@ -29,9 +29,12 @@ type reloader struct {
 	provider telemetry.Provider
 	current  atomic.Pointer[configuration]
 
-	seen    []rule.File     // at the last poll
-	retired []backendClient // since the last poll
+	seen    []rule.File // at the last poll
+	retired []closer    // since the last poll
 }
+
+// A closer is what nobody will use any more.
+type closer interface{ Close() }
 
 // newReloader loads the configuration for the first time. What is wrong with it
 // is logged; it is an error only if no file can be read at all.
@@ -89,6 +92,9 @@ func (r *reloader) replace(last, next *configuration) {
 		c.log(r.log)
 	}
 	for name, backend := range last.backends {
+		if next.backends[name].labelled != backend.labelled {
+			r.retired = append(r.retired, backend.labelled)
+		}
 		if next.backends[name].client != backend.client {
 			r.retired = append(r.retired, backend.client)
 		}
@@ -101,8 +107,8 @@ func (r *reloader) retire() {
 		return
 	}
 	r.store.SetBackends(r.current.Load().asked())
-	for _, client := range r.retired {
-		client.Close()
+	for _, one := range r.retired {
+		one.Close()
 	}
 	r.retired = nil
 }

@@ -50,6 +50,11 @@ func installed() error {
 	}{
 		{"python3-flask", []string{python, "-c", "import flask"}},
 		{"python3-prometheus-client", []string{python, "-c", "import prometheus_client"}},
+		{"python3-django-prometheus", []string{python, "-c", "import django_prometheus"}},
+		{"python3-fastapi", []string{python, "-c", "import fastapi"}},
+		{"python3-redis", []string{python, "-c", "import redis"}},
+		{"celery", []string{"/usr/bin/celery", "--version"}},
+		{"uvicorn", []string{"/usr/bin/uvicorn", "--version"}},
 		{"gunicorn", []string{gunicorn, "--version"}},
 		{"redis-server", []string{"/usr/bin/redis-server", "--version"}},
 		{"prometheus-redis-exporter", []string{"/usr/bin/prometheus-redis-exporter", "--version"}},

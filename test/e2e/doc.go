@@ -12,6 +12,8 @@
 //	page.go        a metrics page with counters of known rates
 //	redis.go       Redis and its exporter
 //	load.go        requests at a given rate
+//	apps.go        the applications of examples/apps, run by their manifests
+//	customers.go   requests to them, counted
 //	farm.go        Prometheus servers that fail on command
 //	pitot.go       Pitot itself, registered with the aggregator
 //	service.go     one address for two of it
