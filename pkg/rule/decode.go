@@ -13,13 +13,16 @@ import (
 )
 
 // A decoder reads what only a configuration has.
-type decoder struct{ *place.Decoder }
+type decoder struct {
+	*place.Decoder
+	longest int // expression that is read, in bytes; 0: any
+}
 
 // about is the decoder for a rule or a backend, which gathers its problems.
 func (d decoder) about(s subject) decoder {
 	own := *d.Decoder
 	own.Reporter = s.reporter()
-	return decoder{&own}
+	return decoder{&own, d.longest}
 }
 
 // foreignFields are those of prometheus-adapter that have a counterpart.
@@ -68,6 +71,10 @@ func (d decoder) expression(name string, to *place.Field[*promexpr.Expr]) func(*
 		read(node)
 		to.At, to.Given = text.At, text.Given
 		if !text.Valid {
+			return
+		}
+		if d.longest > 0 && len(text.Value) > d.longest {
+			d.Report(text.At, fmt.Sprintf("field %q: the expression has %d bytes, and %d is the most for a team", name, len(text.Value), d.longest), "")
 			return
 		}
 		expr, err := promexpr.Parse(text.Value)

@@ -27,6 +27,7 @@ func (c *config) setDefaults() {
 		b.scrapeInterval.OrElse(DefaultScrapeInterval)
 		b.maxResponseBytes.OrElse(DefaultMaxResponseBytes)
 		b.labels.OrElse(Auto)
+		b.teams.OrElse(false)
 		b.tls.insecureSkipVerify.OrElse(false)
 	}
 	for i := range c.rules {

@@ -13,6 +13,17 @@ type File struct {
 	Name string // as it appears in problems
 	Text []byte
 	Err  error // why there is no text; nil if there is
+
+	// inside reads the text where it stands in another; nil if it does not.
+	inside func(*place.Problems) *place.Decoder
+}
+
+// decoder reads the text.
+func (f File) decoder(problems *place.Problems) *place.Decoder {
+	if f.inside != nil {
+		return f.inside(problems)
+	}
+	return place.NewDecoder(f.Name, f.Text, problems)
 }
 
 // Load reads the configuration that the files make together: their backends and
@@ -47,8 +58,11 @@ func check(files []File) *config {
 // read adds the documents of a file.
 func (c *config) read(f File) {
 	var problems place.Problems
-	d := decoder{place.NewDecoder(f.Name, f.Text, &problems)}
+	d := decoder{Decoder: f.decoder(&problems)}
 	d.UnknownHint = unknownHint
+	if c.team != nil {
+		d.longest = maxTeamExpression
+	}
 	if f.Err != nil {
 		d.Report(Position{File: f.Name, Line: 1, Column: 1}, f.Err.Error(), "")
 		c.gaps = true
@@ -60,6 +74,9 @@ func (c *config) read(f File) {
 			break
 		}
 		d.document(root, c)
+	}
+	if c.gaps {
+		c.unread = append(c.unread, string(f.Text))
 	}
 	c.problems = append(c.problems, subject{}.own(problems)...)
 }
@@ -138,6 +155,9 @@ func (r *ruleConfig) compile() *Rule {
 }
 
 func (b *backendConfig) compile() Backend {
+	if b.compiled != nil {
+		return *b.compiled
+	}
 	compiled := Backend{
 		Name:             b.name.Value,
 		URL:              b.url.Value,
@@ -147,6 +167,7 @@ func (b *backendConfig) compile() Backend {
 		MaxResponseBytes: b.maxResponseBytes.Value,
 		Labels:           b.labels.Value,
 		BearerTokenFile:  b.bearerTokenFile.Value,
+		Teams:            b.teams.Value,
 		TLS: TLS{
 			CAFile:             b.tls.caFile.Value,
 			CertFile:           b.tls.certFile.Value,

@@ -88,6 +88,7 @@ type broken struct {
 	byKey    map[key]Problems
 	byMetric map[string]Problems // of rules whose kind of object cannot be read
 	hiding   Problems            // behind which any rule may be
+	unread   []string            // texts in which it then is
 	files    map[string]bool     // that have a problem, by clean path
 	nothing  bool                // no rule, good or bad, could be read
 }
@@ -134,7 +135,7 @@ func (c *config) compilePartial() *Set {
 			set.Backends = append(set.Backends, backend.compile())
 		}
 	}
-	b.hiding = c.hiding()
+	b.hiding, b.unread = c.hiding(), c.unread
 	for i := range c.rules {
 		r := &c.rules[i]
 		if _, ok := set.Backend(r.backend.Value); !ok && len(r.problems) == 0 {

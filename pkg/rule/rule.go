@@ -152,6 +152,10 @@ type Rule struct {
 
 	Position Position // of the rule in its file
 
+	// Namespace is that of the team that brought the rule: the rule answers for it
+	// alone, and its expressions read no series of another. "" for the operator's.
+	Namespace string
+
 	proof *promexpr.Expr
 }
 
@@ -189,6 +193,9 @@ type Backend struct {
 	MaxResponseBytes int64
 	// Labels is how its series name the objects of the cluster. Default Auto.
 	Labels Profile
+
+	// Teams opens the backend to the rules of teams, see LoadTeam.
+	Teams bool
 
 	BasicAuth       *BasicAuth // nil: none
 	BearerTokenFile string     // "": none; read anew when it changes

@@ -17,6 +17,10 @@ type config struct {
 	// gaps says that something could not be read, so that what is not here may
 	// be there nevertheless.
 	gaps bool
+	// unread are the texts of files in which what could not be read may be.
+	unread []string
+	// team is whose rules they are; nil for a configuration of the operator.
+	team *Team
 }
 
 // A ruleConfig is one element of rules.
@@ -62,8 +66,10 @@ type backendConfig struct {
 	maxResponseBytes place.Field[int64]
 	labels           place.Field[Profile]
 	bearerTokenFile  place.Field[string]
+	teams            place.Field[bool]
 	basicAuth        basicAuthConfig
 	tls              tlsConfig
+	compiled         *Backend // if it is of another configuration, as that compiled it
 }
 
 type basicAuthConfig struct {
@@ -91,6 +97,10 @@ func (d decoder) document(node *yaml.Node, into *config) {
 		"apiVersion": d.Text("apiVersion", &apiVersion),
 		"kind":       d.Text("kind", &kind),
 		"backends": func(node *yaml.Node) {
+			if into.team != nil {
+				d.Report(d.At(place.Target(node)), "backends are the operator's to define", "leave them out, and name one that the operator has opened to teams, as in backend: main")
+				return
+			}
 			elements, ok := d.Elements(node, "backends")
 			into.gaps = into.gaps || !ok
 			for _, element := range elements {
@@ -100,7 +110,7 @@ func (d decoder) document(node *yaml.Node, into *config) {
 		"rules": func(node *yaml.Node) {
 			elements, ok := d.Elements(node, "rules")
 			into.gaps = into.gaps || !ok
-			for _, element := range elements {
+			for _, element := range d.few(elements, into) {
 				d.rule(element, into)
 			}
 		},
@@ -202,6 +212,7 @@ func (d decoder) backendFields(node *yaml.Node) (b backendConfig, ok bool) {
 		"maxResponseBytes": d.bytes("maxResponseBytes", &b.maxResponseBytes),
 		"labels":           d.profile("labels", &b.labels),
 		"bearerTokenFile":  d.Text("bearerTokenFile", &b.bearerTokenFile),
+		"teams":            d.Boolean("teams", &b.teams),
 		"basicAuth": func(node *yaml.Node) {
 			b.basicAuth.at, b.basicAuth.given = d.At(place.Target(node)), true
 			d.Object(node, "basicAuth", place.Fields{

@@ -51,6 +51,9 @@ func (v *validator) rules() {
 		check.enough(v.config.backends)
 		check.names(v.config.backends)
 		check.uniqueness(taken)
+		if team := v.config.team; team != nil {
+			check.team(team)
+		}
 		r.problems = append(r.problems, v.config.note(s, *check.Problems)...)
 	}
 }
