@@ -7,6 +7,8 @@ import (
 
 // A Cost is what can be said of the work for a server without its data.
 type Cost struct {
+	// Selectors is how many there are.
+	Selectors int
 	// Selections is how often one evaluation selects series: a selector counts
 	// once, and within a subquery once for each of its steps.
 	Selections int
@@ -25,6 +27,7 @@ func (e *Expr) Cost() Cost {
 func (c *Cost) visit(node parser.Node, times float64) {
 	switch n := node.(type) {
 	case *parser.VectorSelector:
+		c.Selectors++
 		c.Selections += int(times)
 		for _, m := range n.LabelMatchers {
 			if m.Type == labels.MatchRegexp || m.Type == labels.MatchNotRegexp {

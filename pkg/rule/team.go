@@ -28,6 +28,7 @@ const (
 
 	maxTeamExpression = 4 << 10        // bytes
 	maxTeamRegexp     = 1 << 10        // bytes
+	maxTeamSelectors  = 50             // in an expression
 	maxTeamSelections = 3000           // of series, in one evaluation
 	maxTeamWindow     = 24 * time.Hour // looked back over
 )
@@ -198,6 +199,9 @@ func (c ruleCheck) foreign(t *Team, name string, expr place.Field[*promexpr.Expr
 // cost reports an expression that is too expensive.
 func (c ruleCheck) cost(name string, expr place.Field[*promexpr.Expr]) {
 	cost, window := expr.Value.Cost(), expr.Value.Window()
+	if cost.Selectors > maxTeamSelectors {
+		c.Report(expr.At, fmt.Sprintf("field %q: it has %d selectors, and %d is the most for a team", name, cost.Selectors, maxTeamSelectors), "")
+	}
 	if cost.Selections > maxTeamSelections {
 		c.Report(expr.At, fmt.Sprintf("field %q: one evaluation selects series %d times, and %d is the most for a team", name, cost.Selections, maxTeamSelections),
 			"use a longer step or a shorter range in subqueries")

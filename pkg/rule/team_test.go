@@ -112,6 +112,8 @@ func TestTooMuchOfATeam(t *testing.T) {
 			"shop/m:1:1: the files of the ConfigMap have 65627 bytes, and 65536 is the most: none of them is read"},
 		{"a long expression, which is not even parsed", rulesText("a: "+strings.Repeat("(", 5000), "b: x"), 1,
 			`shop/m/r.yaml:4:38: rule "a": field "query": the expression has 5000 bytes, and 4096 is the most for a team`},
+		{"many selectors", rulesText("a: x"+strings.Repeat(" + x", 50), "b: x"), 1,
+			`shop/m/r.yaml:4:38: rule "a": field "query": it has 51 selectors, and 50 is the most for a team`},
 		{"a long regular expression", rulesText(`a: x{b=~"`+strings.Repeat("c|", 600)+`d"}`, "b: x"), 1,
 			`shop/m/r.yaml:4:38: rule "a": field "query": a regular expression has 1201 bytes, and 1024 is the most for a team`},
 	} {
