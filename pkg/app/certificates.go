@@ -16,6 +16,7 @@ import (
 	core "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/cert"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/certs"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/server"
@@ -97,6 +98,7 @@ func namespacedName(text string) types.NamespacedName {
 // where that comes from files.
 func (o *serveOptions) keepCertificate(ctx context.Context, group *errgroup.Group, log *zap.Logger) (*certs.Keeper, error) {
 	if o.certificates.mode != "auto" {
+		o.watchCertificateFile(ctx, group)
 		return nil, nil
 	}
 	cluster, err := server.ClientConfig(o.server.Kubeconfig)
@@ -110,6 +112,25 @@ func (o *serveOptions) keepCertificate(ctx context.Context, group *errgroup.Grou
 	group.Go(func() error { keeper.Run(ctx); return nil })
 	return keeper, nil
 }
+
+// watchCertificateFile publishes the life of the certificate that is served from a
+// file. That it cannot be read is told by the server, which then serves the last.
+func (o *serveOptions) watchCertificateFile(ctx context.Context, group *errgroup.Group) {
+	name := o.server.Serving.ServerCert.CertKey.CertFile
+	if name == "" {
+		return
+	}
+	look := func() {
+		if chain, err := cert.CertsFromFile(name); err == nil {
+			certs.ObserveServed(chain[0])
+		}
+	}
+	look()
+	group.Go(func() error { every(ctx, certificateInterval, look); return nil })
+}
+
+// certificateInterval is the time between two looks at the certificate's file.
+const certificateInterval = time.Minute
 
 func newKeeper(options certs.Options, cluster *rest.Config, log *zap.Logger) (*certs.Keeper, error) {
 	secrets, err := core.NewForConfig(compact(cluster))

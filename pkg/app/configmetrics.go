@@ -21,7 +21,7 @@ var (
 	})
 	configRules = metrics.NewGaugeVec(&metrics.GaugeOpts{
 		Namespace: "pitot", Subsystem: "config", Name: "rules",
-		Help:           "Rules of the configuration by state: good, or broken and at best served as they last were.",
+		Help:           "Rules of the configuration by state: good, kept (broken, and served as it was before) or broken (and not served).",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"state"})
 )
@@ -39,6 +39,9 @@ func observeLoad(c *configuration) {
 		reloadSuccessTime.Set(float64(c.at.UnixMilli()) / 1000)
 	}
 	reloadSuccessful.Set(successful)
+	// One broken rule whose kind cannot be read may stand for two that are kept.
+	kept := len(c.served.Rules) - len(c.loaded.Rules)
 	configRules.WithLabelValues("good").Set(float64(len(c.loaded.Rules)))
-	configRules.WithLabelValues("broken").Set(float64(c.served.Broken()))
+	configRules.WithLabelValues("kept").Set(float64(kept))
+	configRules.WithLabelValues("broken").Set(float64(max(0, c.served.Broken()-kept)))
 }

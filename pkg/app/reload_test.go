@@ -284,6 +284,7 @@ func wantMetric(t *testing.T, name string, want float64) {
 		"pitot_config_last_reload_successful":                func() (float64, error) { return testutil.GetGaugeMetricValue(reloadSuccessful) },
 		"pitot_config_last_reload_success_timestamp_seconds": func() (float64, error) { return testutil.GetGaugeMetricValue(reloadSuccessTime) },
 		"good":   func() (float64, error) { return testutil.GetGaugeMetricValue(configRules.WithLabelValues("good")) },
+		"kept":   func() (float64, error) { return testutil.GetGaugeMetricValue(configRules.WithLabelValues("kept")) },
 		"broken": func() (float64, error) { return testutil.GetGaugeMetricValue(configRules.WithLabelValues("broken")) },
 	}[name]
 	if got, err := gauge(); err != nil || got != want {
@@ -305,11 +306,13 @@ func TestTheMetricsOfTheConfiguration(t *testing.T) {
 		wantMetric(t, "pitot_config_last_reload_successful", 0)
 		wantMetric(t, "pitot_config_last_reload_success_timestamp_seconds", loaded)
 		wantMetric(t, "good", 1)
-		wantMetric(t, "broken", 2)
+		wantMetric(t, "kept", 1)
+		wantMetric(t, "broken", 1)
 		write(t, name, "}")
 		settle()
 		wantMetric(t, "good", 0)
-		wantMetric(t, "broken", 2)
+		wantMetric(t, "kept", 2)
+		wantMetric(t, "broken", 0)
 	})
 }
 

@@ -1,7 +1,9 @@
 package certs
 
 import (
+	"crypto/x509"
 	"sync"
+	"time"
 
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
@@ -12,6 +14,11 @@ var (
 	expiry = metrics.NewGaugeVec(&metrics.GaugeOpts{
 		Namespace: "pitot", Subsystem: "certificate", Name: "expiry_timestamp_seconds",
 		Help:           "When the certificate that is served, or the authority that signs it, ends, in Unix time.",
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"kind"})
+	begin = metrics.NewGaugeVec(&metrics.GaugeOpts{
+		Namespace: "pitot", Subsystem: "certificate", Name: "not_before_timestamp_seconds",
+		Help:           "When the certificate that is served, or the authority that signs it, began to be valid, in Unix time.",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"kind"})
 	rotations = metrics.NewCounterVec(&metrics.CounterOpts{
@@ -37,18 +44,18 @@ var (
 )
 
 var registerMetrics = sync.OnceFunc(func() {
-	legacyregistry.MustRegister(expiry, rotations, callErrors, repairs, inSync)
+	legacyregistry.MustRegister(expiry, begin, rotations, callErrors, repairs, inSync)
 })
 
 // observe publishes a report, and the calls that failed.
 func (r Report) observe(failed int) {
 	callErrors.Add(float64(failed))
 	if r.Leaf != nil {
-		expiry.WithLabelValues("leaf").Set(float64(r.Leaf.Ends.Unix()))
+		observeLife("leaf", r.Leaf.begins, r.Leaf.Ends)
 	}
 	for _, a := range r.Authorities {
 		if a.State == "signing" {
-			expiry.WithLabelValues("ca").Set(float64(a.Ends.Unix()))
+			observeLife("ca", a.begins, a.Ends)
 		}
 	}
 	inSync.Reset()
@@ -60,4 +67,16 @@ func (r Report) observe(failed int) {
 			inSync.WithLabelValues(s.Name).Set(0)
 		}
 	}
+}
+
+func observeLife(kind string, begins, ends time.Time) {
+	begin.WithLabelValues(kind).Set(float64(begins.Unix()))
+	expiry.WithLabelValues(kind).Set(float64(ends.Unix()))
+}
+
+// ObserveServed publishes the life of a certificate that this process serves and
+// that is not kept by a Keeper, as one that comes from files.
+func ObserveServed(served *x509.Certificate) {
+	registerMetrics()
+	observeLife("leaf", served.NotBefore, served.NotAfter)
 }

@@ -23,6 +23,8 @@ type AuthorityReport struct {
 	// State is "waiting" to sign, "signing", or "retired".
 	State string    `json:"state"`
 	Ends  time.Time `json:"ends"`
+
+	begins time.Time
 }
 
 // A LeafReport is the certificate that this replica serves.
@@ -30,6 +32,8 @@ type LeafReport struct {
 	Authority string    `json:"authority"` // the ID of the one that signed it
 	Ends      time.Time `json:"ends"`
 	Renewal   time.Time `json:"renewal"`
+
+	begins time.Time
 }
 
 // An APIServiceReport is one APIService whose caBundle is kept.
@@ -52,10 +56,10 @@ func (o Options) report(m memory, v view, now moment, troubles []error) Report {
 		case a.active.IsZero() && a.signs(now.Wall):
 			state = "waiting"
 		}
-		r.Authorities = append(r.Authorities, AuthorityReport{ID: describe(a.cert), State: state, Ends: a.cert.NotAfter})
+		r.Authorities = append(r.Authorities, AuthorityReport{ID: describe(a.cert), State: state, Ends: a.cert.NotAfter, begins: a.cert.NotBefore})
 	}
 	if l := m.leaf; l != nil {
-		r.Leaf = &LeafReport{Authority: describe(l.authority), Ends: l.cert.NotAfter, Renewal: l.renew.UTC()}
+		r.Leaf = &LeafReport{Authority: describe(l.authority), Ends: l.cert.NotAfter, Renewal: l.renew.UTC(), begins: l.cert.NotBefore}
 	}
 	for _, s := range v.services {
 		r.APIServices = append(r.APIServices, APIServiceReport{Name: s.name, State: o.state(m, s)})
