@@ -10,22 +10,23 @@ import (
 	"github.com/prometheus/common/config"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/profile"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promapi"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
-// clients returns a Prometheus client for each backend. Nothing is dialled yet.
-func clients(backends []rule.Backend) (map[string]snapshot.Backend, error) {
-	asked := make(map[string]snapshot.Backend)
+// clients returns the backends of a set, each asked in the words of rules.
+func clients(set *rule.Set) (map[string]*profile.Backend, error) {
+	asked := make(map[string]*profile.Backend)
 	var errs []error
-	for _, backend := range backends {
+	for _, backend := range set.Backends {
 		client, err := newClient(backend)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("backend %q: %w", backend.Name, err))
 			continue
 		}
-		asked[backend.Name] = askedBackend(backend, client)
+		asked[backend.Name] = profile.New(client, backend.Labels, rulesOn(set, backend.Name))
 	}
 	return asked, errors.Join(errs...)
 }

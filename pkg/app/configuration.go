@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/profile"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
@@ -26,6 +27,10 @@ type configuration struct {
 type connectedBackend struct {
 	rule.Backend
 	client backendClient
+	// labelled asks the client in the words of rules, and asks is what the labels are
+	// found out by; "" where they are configured.
+	labelled *profile.Backend
+	asks     string
 }
 
 // A backendClient asks a backend. Close drops its idle connections.
@@ -51,18 +56,49 @@ func (c *configuration) next(files []rule.File, now time.Time, connect func(rule
 		if !ok || !reflect.DeepEqual(last.Backend, backend) {
 			last = connectedBackend{Backend: backend, client: connect(backend)}
 		}
-		n.backends[backend.Name] = last
+		n.backends[backend.Name] = last.askedBy(rulesOn(n.served, backend.Name))
 	}
 	return n
+}
+
+// askedBy is the backend as these rules ask it.
+func (b connectedBackend) askedBy(rules []*rule.Rule) connectedBackend {
+	asks := ""
+	if b.Labels.IsAuto() {
+		asks = profile.Asks(rules)
+	}
+	if b.labelled == nil || b.asks != asks {
+		b.labelled, b.asks = profile.New(b.client, b.Labels, rules), asks
+	}
+	return b
+}
+
+// rulesOn are the rules of a backend.
+func rulesOn(set *rule.Set, backend string) []*rule.Rule {
+	var rules []*rule.Rule
+	for _, r := range set.Rules {
+		if r.Backend == backend {
+			rules = append(rules, r)
+		}
+	}
+	return rules
 }
 
 // asked are the backends as the store asks them.
 func (c *configuration) asked() map[string]snapshot.Backend {
 	asked := make(map[string]snapshot.Backend)
 	for name, backend := range c.backends {
-		asked[name] = askedBackend(backend.Backend, backend.client)
+		asked[name] = askedBackend(backend.Backend, backend.labelled)
 	}
 	return asked
+}
+
+// text is a query as it reaches a backend.
+func (c *configuration) text(backend, query string) string {
+	if b, ok := c.backends[backend]; ok {
+		return b.labelled.Text(query)
+	}
+	return query
 }
 
 // kept reports whether a rule is served as it was in an earlier load.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/profile"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/provider"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/reading"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
@@ -88,9 +89,14 @@ func (o *queryOptions) run(ctx context.Context, env Env, metric string) error {
 	if err != nil {
 		return usageError("--selector: %w", err)
 	}
-	backends, err := clients(set.Backends)
+	labelled, err := clients(set)
 	if err != nil {
 		return err
+	}
+	backends := make(map[string]snapshot.Backend)
+	for _, backend := range set.Backends {
+		backends[backend.Name] = askedBackend(backend, labelled[backend.Name])
+		defer labelled[backend.Name].Close()
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
@@ -105,7 +111,7 @@ func (o *queryOptions) run(ctx context.Context, env Env, metric string) error {
 		defer stop()
 		reader.Pods = index
 	}
-	return o.evaluate(ctx, env, &reader, rules, selector)
+	return o.evaluate(ctx, env, &reader, labelled, rules, selector)
 }
 
 // rulesOf finds the rules of a metric, one for each kind of object.
@@ -125,14 +131,15 @@ func rulesOf(set *rule.Set, metric string) ([]*rule.Rule, error) {
 	return rules, nil
 }
 
-func (o *queryOptions) evaluate(ctx context.Context, env Env, reader *provider.Reader, rules []*rule.Rule, selector labels.Selector) error {
+func (o *queryOptions) evaluate(ctx context.Context, env Env, reader *provider.Reader, labelled map[string]*profile.Backend, rules []*rule.Rule, selector labels.Selector) error {
 	missing := false
 	for _, r := range rules {
 		answer, err := reader.All(ctx, r, o.namespace, selector)
 		if err != nil {
-			return fmt.Errorf("metric %q on %s: %w\nquery: %s", r.Metric, r.Of, err, r.Expr())
+			return fmt.Errorf("metric %q on %s: %w\nquery: %s", r.Metric, r.Of, err, labelled[r.Backend].Text(r.Expr().String()))
 		}
 		result := resultOf(r, answer, time.Now())
+		result.Query = labelled[r.Backend].Text(result.Query)
 		missing = missing || len(result.Readings) == 0 || slices.ContainsFunc(result.Readings, func(one queryReading) bool { return one.Value == nil })
 		if err := writeQuery(env, *o.output, result); err != nil {
 			return err

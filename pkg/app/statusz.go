@@ -11,6 +11,7 @@ import (
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/certs"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/demand"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/profile"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 )
 
@@ -79,7 +80,11 @@ type statusRule struct {
 type statusBackend struct {
 	Name string `json:"name"`
 	URL  string `json:"url"`
-	Away string `json:"away,omitempty"` // why it is asked by one query at a time until it answers
+	// Labels is the profile of its labels, "" while it is not known; LabelsWhy is
+	// what speaks for it, or why it is not known.
+	Labels    string `json:"labels"`
+	LabelsWhy string `json:"labels_why"`
+	Away      string `json:"away,omitempty"` // why it is asked by one query at a time until it answers
 }
 
 // A statusCluster is what is known of the cluster.
@@ -130,7 +135,7 @@ func statusOf(c *configuration, keys []snapshot.KeyStatus, backends []snapshot.B
 			state = "kept"
 		}
 		report.Rules = append(report.Rules, statusRule{
-			Metric: r.Metric, Type: string(r.Type), Of: r.Of.String(), State: state, At: r.Position.String(), Query: r.Expr().String(),
+			Metric: r.Metric, Type: string(r.Type), Of: r.Of.String(), State: state, At: r.Position.String(), Query: c.text(r.Backend, r.Expr().String()),
 		})
 	}
 	away := map[string]error{}
@@ -138,12 +143,33 @@ func statusOf(c *configuration, keys []snapshot.KeyStatus, backends []snapshot.B
 		away[b.Name] = b.Away
 	}
 	for _, b := range c.served.Backends {
-		report.Backends = append(report.Backends, statusBackend{Name: b.Name, URL: b.URL, Away: errorText(away[b.Name])})
+		shown := statusBackend{Name: b.Name, URL: b.URL, Away: errorText(away[b.Name])}
+		if connected, ok := c.backends[b.Name]; ok {
+			shown.Labels, shown.LabelsWhy = labelsOf(connected.labelled.Finding())
+		}
+		report.Backends = append(report.Backends, shown)
 	}
 	for _, key := range keys {
-		report.Queries = append(report.Queries, statusOfQuery(key, now))
+		query := statusOfQuery(key, now)
+		query.Query = c.text(query.Backend, query.Query)
+		report.Queries = append(report.Queries, query)
 	}
 	return report
+}
+
+// labelsOf is what a page says of a backend's labels.
+func labelsOf(found profile.Finding) (labels, why string) {
+	if found.Err != nil {
+		return "", found.Err.Error()
+	}
+	return found.Profile.String(), found.Why
+}
+
+func labelsText(labels, why string) string {
+	if labels == "" {
+		labels = "not known yet"
+	}
+	return fmt.Sprintf("%s (%s)", labels, why)
 }
 
 func statusOfQuery(key snapshot.KeyStatus, now time.Time) statusQuery {
@@ -192,7 +218,7 @@ func (s statusReport) write(w io.Writer) {
 			if b.Away != "" {
 				state = "away: " + b.Away
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\n", b.Name, b.URL, state)
+			fmt.Fprintf(w, "%s\t%s\tlabels: %s\t%s\n", b.Name, b.URL, labelsText(b.Labels, b.LabelsWhy), state)
 		}
 	})
 	if s.Cluster != nil {

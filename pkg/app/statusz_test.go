@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pitot-autoscaling/pitot/pkg/internal/profile"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
@@ -57,7 +58,7 @@ down  External  namespaces  good  DIR/pitot.yaml:8:3  unknown
 two   External  namespaces  kept  DIR/pitot.yaml:7:3  ready
 
 backends: 1
-main  http://a:9090  -
+main  http://a:9090  labels: prometheus-operator (3 of 3 series of its rules have namespace)  -
 
 queries kept fresh: 2
 main  never answered     wanted 1.5s ago  unknown  unexpected query "unknown" at http://a:9090
@@ -127,12 +128,16 @@ func TestStatusOfTheCluster(t *testing.T) {
 func TestStatusOfABackendThatIsAway(t *testing.T) {
 	c := empty()
 	c.served = &rule.Set{Backends: []rule.Backend{{Name: "main", URL: "http://a:9090"}, {Name: "other", URL: "http://b:9090"}}}
+	c.backends = map[string]connectedBackend{}
+	for _, b := range c.served.Backends {
+		c.backends[b.Name] = connectedBackend{Backend: b, labelled: profile.New(nil, rule.OTel, nil)}
+	}
 	var text strings.Builder
 	statusOf(c, nil, []snapshot.BackendStatus{{Name: "main"}, {Name: "other", Away: errors.New("connection refused")}}, time.Now()).write(&text)
 	const want = `
 backends: 2
-main   http://a:9090  -
-other  http://b:9090  away: connection refused
+main   http://a:9090  labels: otel (configured)  -
+other  http://b:9090  labels: otel (configured)  away: connection refused
 `
 	if !strings.Contains(text.String(), want) {
 		t.Errorf("got\n%s\nwant\n%s", text.String(), want)
