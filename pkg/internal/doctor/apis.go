@@ -126,7 +126,7 @@ func (d *diagnosis) unavailable(a APIService) {
 	switch {
 	case a.Reason == "ServiceNotFound":
 		d.found(NoService, a.name(), fmt.Sprintf("it leads to Service %s, which does not exist%s", a.Service, blocks),
-			"install what the Service belongs to again, or kubectl delete "+strings.Replace(a.name(), " ", "/", 1))
+			"install what the Service belongs to again; if nobody needs the API, kubectl delete apiservice, with these names")
 	case a.Reason == "EndpointsNotFound" || a.Reason == "MissingEndpoints" || a.Reason == "ServicePortError":
 		d.found(NoEndpoints, a.name(), fmt.Sprintf("behind Service %s no pod is ready on its port (%s)%s", a.Service, a.Message, blocks),
 			fmt.Sprintf("kubectl -n %s get endpointslices -l kubernetes.io/service-name=%s; then look at the pods", namespace, service))

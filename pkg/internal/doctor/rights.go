@@ -140,24 +140,38 @@ func (d *diagnosis) rights() {
 			fmt.Sprintf(`kubectl create clusterrole hpa-metrics-%[1]s --verb=get,list --resource="*.%[2]s"; kubectl create clusterrolebinding hpa-metrics-%[1]s --clusterrole=hpa-metrics-%[1]s --serviceaccount=%[3]s`,
 				strings.TrimSuffix(g.Group, ".metrics.k8s.io"), g.Group, strings.Replace(g.Account, "/", ":", 1)))
 	}
-	if d.Pitot == nil {
-		return
+	if d.Pitot != nil {
+		d.pitotRights()
 	}
+}
+
+// pitotRights finds the rights that Pitot lacks, once for each resource.
+func (d *diagnosis) pitotRights() {
+	verbs := map[Right][]string{}
+	var lacking []Right
+	account := d.Pitot.Account().String()
+	flag := "--serviceaccount=" + strings.Replace(account, "/", ":", 1)
 	for _, g := range d.PitotGrants {
-		if g.Allowed {
-			continue
-		}
-		who := fmt.Sprintf("its service account %s may not %s", g.Account, g.Right)
-		account := strings.Replace(g.Account, "/", ":", 1)
-		switch g.Right {
-		case askWho, askMay:
-			d.found(NoDelegation, d.Pitot.name(), "its service account "+g.Account+" may not ask the cluster who a caller is and what it may read",
-				"kubectl create clusterrolebinding pitot-auth-delegator --clusterrole=system:auth-delegator --serviceaccount="+account)
-		case frontCA:
-			d.found(NoAggregatorCA, d.Pitot.name(), who+": it does not recognise kube-apiserver",
-				"kubectl -n kube-system create rolebinding pitot-auth-reader --role=extension-apiserver-authentication-reader --serviceaccount="+account)
+		switch {
+		case g.Allowed:
+		case g.Right == askWho || g.Right == askMay:
+			d.found(NoDelegation, d.Pitot.name(), "its service account "+account+" may not ask the cluster who a caller is and what it may read",
+				"kubectl create clusterrolebinding pitot-auth-delegator --clusterrole=system:auth-delegator "+flag)
+		case g.Right == frontCA:
+			d.found(NoAggregatorCA, d.Pitot.name(), fmt.Sprintf("its service account %s may not %s: it does not recognise kube-apiserver", account, g.Right),
+				"kubectl -n kube-system create rolebinding pitot-auth-reader --role=extension-apiserver-authentication-reader "+flag)
 		default:
-			d.found(PitotMayNot, d.Pitot.name(), who, fmt.Sprintf("in a role of that account: {apiGroups: [%q], resources: [%s], verbs: [%s]}", g.Group, g.Resource, g.Verb))
+			right := g.Right
+			right.Verb = ""
+			if verbs[right] == nil {
+				lacking = append(lacking, right)
+			}
+			verbs[right] = append(verbs[right], g.Verb)
 		}
+	}
+	for _, right := range lacking {
+		all := strings.Join(verbs[right], ", ")
+		d.found(PitotMayNot, d.Pitot.name(), fmt.Sprintf("its service account %s may not %s%s", account, all, right),
+			fmt.Sprintf("in a role of that account: {apiGroups: [%q], resources: [%s], verbs: [%s]}", right.Group, right.Resource, all))
 	}
 }
