@@ -6,14 +6,6 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
-// notServed is the error of a metric without a rule that could be read.
-func notServed(rules *rule.Set, metric, asked string, problems rule.Problems) error {
-	if len(problems) > 0 {
-		return &BrokenRuleError{Problems: problems}
-	}
-	return unknown(rules, metric, asked)
-}
-
 // A BrokenRuleError says what in the configuration keeps a metric from being
 // served.
 type BrokenRuleError struct{ Problems rule.Problems } // at least one

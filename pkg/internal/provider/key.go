@@ -3,6 +3,7 @@ package provider
 import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/custom-metrics-apiserver/pkg/provider"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
@@ -10,10 +11,10 @@ import (
 )
 
 // CustomKey is the key that a read of a custom metric asks the Store for: the
-// same for every object of the kind, but for namespaces. The errors are those of
-// the read.
+// same for every object of the kind in a namespace. The errors are those of the
+// read.
 func (p *Provider) CustomKey(namespace, metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error) {
-	r, err := p.find(provider.CustomMetricInfo{GroupResource: of, Metric: metric})
+	r, err := p.find(types.NamespacedName{Namespace: namespace, Name: namespace}, provider.CustomMetricInfo{GroupResource: of, Metric: metric})
 	if err != nil {
 		return snapshot.Key{}, err
 	}
@@ -23,7 +24,7 @@ func (p *Provider) CustomKey(namespace, metric string, of schema.GroupResource, 
 // ExternalKey is the key that a read of an external metric asks the Store for.
 // The errors are those of the read.
 func (p *Provider) ExternalKey(namespace, metric string, selector labels.Selector) (snapshot.Key, error) {
-	r, err := p.findExternal(provider.ExternalMetricInfo{Metric: metric})
+	r, err := p.findExternal(namespace, provider.ExternalMetricInfo{Metric: metric})
 	if err != nil {
 		return snapshot.Key{}, err
 	}

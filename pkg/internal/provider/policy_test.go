@@ -193,7 +193,7 @@ func TestTheItemsOfAnExternalMetricAndTheirSumFailAlike(t *testing.T) {
 func TestAllShowsTheStateBehindAZero(t *testing.T) {
 	p := policyProvider(t)
 	show := func(rule int, namespace, query string) []string {
-		answer, err := p.reader.All(t.Context(), p.rules.Load().Rules[rule], namespace, selector(t, query))
+		answer, err := p.reader.All(t.Context(), p.rules.Load().operators.Rules[rule], namespace, selector(t, query))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -51,25 +51,21 @@ type Provider struct {
 	defaults.DefaultCustomMetricsProvider
 	defaults.DefaultExternalMetricsProvider
 
-	rules  atomic.Pointer[rule.Set]
+	write  sync.Mutex // of rules
+	rules  atomic.Pointer[book]
 	reader Reader
 	mapper meta.RESTMapper
 }
 
 var _ provider.MetricsProvider = (*Provider)(nil)
 
-// New returns a Provider of rules. The mapper turns resources into the kinds
+// New returns a Provider of the operator's rules. The mapper turns resources into the kinds
 // that answers refer to, and singular resources into plural ones.
 func New(rules *rule.Set, reader Reader, mapper meta.RESTMapper) *Provider {
 	p := &Provider{reader: reader, mapper: mapper}
+	p.rules.Store(&book{})
 	p.SetRules(rules)
 	return p
-}
-
-// SetRules replaces the rules. A read uses those of its beginning to its end.
-func (p *Provider) SetRules(rules *rule.Set) {
-	p.reader.Follow(rules.Rules)
-	p.rules.Store(rules)
 }
 
 // GetMetricByName reads a metric of one object.
@@ -100,7 +96,7 @@ func (p *Provider) GetExternalMetric(ctx context.Context, namespace string, sele
 }
 
 func (p *Provider) byName(ctx context.Context, name types.NamespacedName, info provider.CustomMetricInfo, selector labels.Selector) (*custom_metrics.MetricValue, error) {
-	r, err := p.find(info)
+	r, err := p.find(name, info)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +116,7 @@ func (p *Provider) byName(ctx context.Context, name types.NamespacedName, info p
 }
 
 func (p *Provider) bySelector(ctx context.Context, namespace string, objects labels.Selector, info provider.CustomMetricInfo, selector labels.Selector) (*custom_metrics.MetricValueList, error) {
-	r, err := p.find(info)
+	r, err := p.find(types.NamespacedName{Namespace: namespace, Name: namespace}, info)
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +143,7 @@ func (p *Provider) bySelector(ctx context.Context, namespace string, objects lab
 }
 
 func (p *Provider) external(ctx context.Context, namespace string, selector labels.Selector, info provider.ExternalMetricInfo) (*external_metrics.ExternalMetricValueList, error) {
-	r, err := p.findExternal(info)
+	r, err := p.findExternal(namespace, info)
 	if err != nil {
 		return nil, err
 	}
@@ -219,61 +215,6 @@ func objectOf(r *rule.Rule, name types.NamespacedName) instant.Object {
 }
 
 var namespaces = rule.GroupResource{Resource: "namespaces"}
-
-// find returns the rule of a metric on a kind of object.
-func (p *Provider) find(info provider.CustomMetricInfo) (*rule.Rule, error) {
-	rules := p.rules.Load()
-	asked := rule.GroupResource{Group: info.GroupResource.Group, Resource: info.GroupResource.Resource}
-	if r, ok := rules.Custom(info.Metric, asked); ok {
-		return r, nil
-	}
-	// A path may name the resource in the singular, or without its group.
-	if full, err := p.mapper.ResourceFor(info.GroupResource.WithVersion("")); err == nil {
-		asked = rule.GroupResource{Group: full.Group, Resource: full.Resource}
-		if r, ok := rules.Custom(info.Metric, asked); ok {
-			return r, nil
-		}
-	}
-	return nil, notServed(rules, info.Metric, "on "+asked.String(), rules.CustomProblems(info.Metric, asked))
-}
-
-// findExternal returns the rule of an external metric.
-func (p *Provider) findExternal(info provider.ExternalMetricInfo) (*rule.Rule, error) {
-	rules := p.rules.Load()
-	r, ok := rules.External(info.Metric)
-	if !ok {
-		return nil, notServed(rules, info.Metric, "as an external metric", rules.ExternalProblems(info.Metric))
-	}
-	return r, nil
-}
-
-// An UnknownMetricError says that no rule serves a metric as it was asked for.
-type UnknownMetricError struct {
-	Asked  string   // "on deployments.apps", "as an external metric"
-	Served []string // how the metric is served instead
-}
-
-func (e *UnknownMetricError) Error() string {
-	if len(e.Served) == 0 {
-		return "no rule has this name"
-	}
-	return fmt.Sprintf("no rule serves it %s; it is served %s", e.Asked, strings.Join(e.Served, " and "))
-}
-
-func unknown(rules *rule.Set, metric, asked string) error {
-	err := &UnknownMetricError{Asked: asked}
-	for _, r := range rules.Rules {
-		if r.Metric != metric {
-			continue
-		}
-		if r.Type == rule.TypeExternal {
-			err.Served = append(err.Served, "as an external metric")
-		}
-		err.Served = append(err.Served, "on "+r.Of.String())
-	}
-	slices.Sort(err.Served)
-	return err
-}
 
 func (p *Provider) value(r *rule.Rule, answer Answer, one reading.Reading, selector *metav1.LabelSelector) *custom_metrics.MetricValue {
 	return &custom_metrics.MetricValue{

@@ -433,8 +433,8 @@ func TestAllListsWhatAnAnswerSpeaksOf(t *testing.T) {
 		{"everywhere", "", []string{"/ 107000", "/ 5000"}},
 	} {
 		t.Run(c.metric+" "+c.namespace, func(t *testing.T) {
-			i := slices.IndexFunc(p.rules.Load().Rules, func(r *rule.Rule) bool { return r.Metric == c.metric })
-			answer, err := p.reader.All(t.Context(), p.rules.Load().Rules[i], c.namespace, labels.Everything())
+			i := slices.IndexFunc(p.rules.Load().operators.Rules, func(r *rule.Rule) bool { return r.Metric == c.metric })
+			answer, err := p.reader.All(t.Context(), p.rules.Load().operators.Rules[i], c.namespace, labels.Everything())
 			if err != nil {
 				t.Fatal(err)
 			}

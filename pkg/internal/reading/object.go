@@ -123,7 +123,10 @@ func noSeries(r *rule.Rule, view View, namespace string, dropped int) Reading {
 	if dropped > 0 {
 		one = apply(r, r.OnEmpty, empty(object, "each of the %d matching series%s is NaN%s", dropped, where, emptyHint))
 	} else {
-		if r.EachNamespace() {
+		switch {
+		case r.Namespace != "":
+			where += ", and a team's rule sees no others"
+		case r.EachNamespace():
 			where += ", where the rule asks for those that carry this namespace alone (scope: cluster asks for all)"
 		}
 		one = view.none(r, empty(object, "no matching series%s", where))
