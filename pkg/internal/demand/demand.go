@@ -20,7 +20,7 @@
 // # What it costs
 //
 // HPAs are listed once and then watched. Of each HPA its name is kept, and
-// references to its metrics, which equal HPAs share.
+// references to its metrics, which equal HPAs of a namespace share.
 package demand
 
 import (
@@ -43,9 +43,8 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
 )
 
-// Keys finds the key that a read of a metric asks for; the namespace is that of the
-// read, and "" where it does not matter. An error says that no
-// read of it can succeed. Its methods are called concurrently.
+// Keys finds the key that a read of a metric in a namespace asks for. An error says
+// that no read of it can succeed. Its methods are called concurrently.
 type Keys interface {
 	CustomKey(namespace, metric string, of schema.GroupResource, selector labels.Selector) (snapshot.Key, error)
 	ExternalKey(namespace, metric string, selector labels.Selector) (snapshot.Key, error)

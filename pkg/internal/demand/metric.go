@@ -13,11 +13,13 @@ import (
 )
 
 // A metric is what an HPA names of a metric, without the object it is read for:
-// one query answers for all of them. Of what is external, or of a namespace, some
-// rules ask for each namespace by itself.
+// one query answers for all of them. The namespace is that of the HPA, also where
+// the object is a Namespace, whose name the HPA's controller ignores: a team may
+// have a rule of its own for the name, and some rules ask for each namespace by
+// itself.
 type metric struct {
 	external  bool
-	namespace string // "" where it does not matter
+	namespace string
 	name      string
 	of        schema.GroupResource // zero if external
 	selector  string               // as the HPA's client writes it into its requests
@@ -52,14 +54,11 @@ func metricOf(namespace string, spec autoscaling.MetricSpec) (metric, bool) {
 	switch {
 	case spec.Type == autoscaling.PodsMetricSourceType && spec.Pods != nil:
 		m, ok := identified(spec.Pods.Metric)
-		m.of = schema.GroupResource{Resource: "pods"}
+		m.namespace, m.of = namespace, schema.GroupResource{Resource: "pods"}
 		return m, ok
 	case spec.Type == autoscaling.ObjectMetricSourceType && spec.Object != nil:
 		m, ok := identified(spec.Object.Metric)
-		m.of = resourceOf(spec.Object.DescribedObject)
-		if m.of == (schema.GroupResource{Resource: "namespaces"}) {
-			m.namespace = spec.Object.DescribedObject.Name
-		}
+		m.namespace, m.of = namespace, resourceOf(spec.Object.DescribedObject)
 		return m, ok
 	case spec.Type == autoscaling.ExternalMetricSourceType && spec.External != nil:
 		m, ok := identified(spec.External.Metric)
