@@ -77,8 +77,8 @@ func build(bin string) (programs, error) {
 	prometheus, err2 := testbin.Folder("prometheus")
 	pitot := filepath.Join(bin, "pitot")
 	promtest := filepath.Join(bin, "promtest")
-	err3 := testbin.Build(pitot, "./cmd/pitot")
-	err4 := testbin.Build(promtest, "./pkg/internal/promtest/cmd/promtest")
+	err3 := testbin.Build(pitot, ".", "./cmd/pitot")
+	err4 := testbin.Build(promtest, ".", "./pkg/internal/promtest/cmd/promtest")
 	return programs{plane: plane, prometheus: prometheus, pitot: pitot, promtest: promtest}, errors.Join(err1, err2, err3, err4)
 }
 

@@ -1,4 +1,5 @@
-// Package testbin builds the programs that the tests run.
+// Package testbin builds the programs that the tests run, and stores what takes
+// long to make.
 package testbin
 
 import (
@@ -7,18 +8,20 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // Folder is where the programs of a set of hack/testbin.sh are, which are built
 // once per version.
 func Folder(set string) (string, error) {
-	out, err := run("hack/testbin.sh", set)
+	out, err := run(".", "hack/testbin.sh", set)
 	return strings.TrimSpace(out), err
 }
 
-// Build builds a package of the checkout, such as ./cmd/pitot, into a file.
-func Build(file, pkg string, flags ...string) error {
-	_, err := run("go", append(append([]string{"build", "-o", file}, flags...), pkg)...)
+// Build builds a package of one of the checkout's modules into a file. The
+// module is named by its folder.
+func Build(file, module, pkg string) error {
+	_, err := run(module, "go", "build", "-o", file, pkg)
 	return err
 }
 
@@ -31,14 +34,43 @@ func Checkout() (string, error) {
 	return filepath.Join(filepath.Dir(strings.TrimSpace(string(out))), "../.."), nil
 }
 
-// run runs a program in the checkout, its progress on the test's standard error.
-func run(name string, arguments ...string) (stdout string, err error) {
+// Cache is the folder ${XDG_CACHE_HOME:-$HOME/.cache}/pitot-test, for what takes
+// long to make and stays the same.
+func Cache() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	cache = filepath.Join(cache, "pitot-test")
+	return cache, os.MkdirAll(cache, 0o755)
+}
+
+// Lock waits until no other process of this machine's user holds the lock.
+func Lock(name string) (unlock func(), err error) {
+	cache, err := Cache()
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(filepath.Join(cache, name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// run runs a program in a folder of the checkout, its progress on the test's
+// standard error.
+func run(folder, name string, arguments ...string) (stdout string, err error) {
 	checkout, err := Checkout()
 	if err != nil {
 		return "", err
 	}
 	command := exec.Command(name, arguments...)
-	command.Dir, command.Stderr = checkout, os.Stderr
+	command.Dir, command.Stderr = filepath.Join(checkout, folder), os.Stderr
 	command.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	out, err := command.Output()
 	if err != nil {

@@ -84,6 +84,9 @@ func (p *Process) wait(unexpected func(error)) {
 	}
 }
 
+// Pid is the process's number in the test's PID namespace.
+func (p *Process) Pid() int { return p.cmd.Process.Pid }
+
 // Ended is closed once the process has ended.
 func (p *Process) Ended() <-chan struct{} { return p.ended }
 
