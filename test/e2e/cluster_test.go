@@ -53,7 +53,7 @@ func installed() error {
 		{"python3-django-prometheus", []string{python, "-c", "import django_prometheus"}},
 		{"python3-fastapi", []string{python, "-c", "import fastapi"}},
 		{"python3-redis", []string{python, "-c", "import redis"}},
-		{"celery", []string{"/usr/bin/celery", "--version"}},
+		{"celery", []string{python, "/usr/bin/celery", "--version"}},
 		{"uvicorn", []string{"/usr/bin/uvicorn", "--version"}},
 		{"gunicorn", []string{gunicorn, "--version"}},
 		{"redis-server", []string{"/usr/bin/redis-server", "--version"}},
