@@ -111,3 +111,24 @@ func TestKeysSaysWhatIsAlive(t *testing.T) {
 		}
 	})
 }
+
+// One backend's keys and queries in flight can be bounded more narrowly than those
+// of the others.
+func TestABackendHasBoundsOfItsOwn(t *testing.T) {
+	inStore(t, Options{}, func(t *testing.T, s *Store, b *fakeBackend) {
+		s.SetBackends(map[string]Backend{"main": {Querier: b}, "main/shop": {Querier: b, MaxKeys: 2, Concurrency: 1}})
+		for i, query := range []string{"a", "b", "c"} {
+			err := s.Want(Key{Backend: "main/shop", Query: query})
+			if tooMany := errors.Is(err, ErrTooManyKeys); tooMany != (i == 2) {
+				t.Errorf("key %d: %v", i, err)
+			}
+			if err := s.Want(Key{Backend: "main", Query: query}); err != nil {
+				t.Errorf("key %d of the other: %v", i, err)
+			}
+		}
+		gate := s.backends["main/shop"].gate
+		if !gate.TryAcquire(1) || gate.TryAcquire(1) {
+			t.Error("it is not asked by one query at a time")
+		}
+	})
+}

@@ -10,7 +10,8 @@ import (
 // ErrPartial marks an answer that its backend itself doubts.
 var ErrPartial = errors.New("partial answer")
 
-// ErrTooManyKeys is returned for a new key when Options.MaxKeys are alive.
+// ErrTooManyKeys is returned for a new key when Options.MaxKeys are alive, or
+// Backend.MaxKeys of its backend.
 var ErrTooManyKeys = errors.New("too many different queries are alive")
 
 // ErrClosed is returned by a closed Store.

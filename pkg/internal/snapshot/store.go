@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -55,6 +56,11 @@ type Backend struct {
 	// Coverage asks the backend, before its first answer over a window, whether
 	// its data fill the window. It has to have a metric up.
 	Coverage bool
+	// Concurrency bounds the queries in flight. Default that of the Options.
+	Concurrency int64
+	// MaxKeys bounds the keys alive. Default that of the Options, which all backends
+	// share.
+	MaxKeys int
 }
 
 // Default returns b with every zero field filled.
@@ -166,7 +172,7 @@ func newBackend(last *backend, now Backend, concurrency int64, observe func(Abse
 	if last != nil && last.Backend == now {
 		return last
 	}
-	b := &backend{Backend: now, gate: semaphore.NewWeighted(concurrency), health: new(watch), breaker: new(breaker), observe: observe}
+	b := &backend{Backend: now, gate: semaphore.NewWeighted(cmp.Or(now.Concurrency, concurrency)), health: new(watch), breaker: new(breaker), observe: observe}
 	if last != nil {
 		b.health = last.health
 	}
@@ -240,7 +246,7 @@ func (s *Store) demand(key Key) (*entry, error) {
 		return nil, ErrClosed
 	case s.backends[key.Backend] == nil:
 		return nil, &UnknownBackendError{Backend: key.Backend}
-	case len(s.keys) >= s.opts.MaxKeys:
+	case len(s.keys) >= s.opts.MaxKeys || s.full(key.Backend):
 		return nil, ErrTooManyKeys
 	default:
 		e = &entry{key: key, born: time.Now(), first: make(chan struct{})}
@@ -249,6 +255,20 @@ func (s *Store) demand(key Key) (*entry, error) {
 	s.keys[asked] = e
 	s.done.Go(func() { s.keepFresh(e) })
 	return e, nil
+}
+
+// full reports whether a backend has as many keys as it may have by itself.
+func (s *Store) full(backend string) bool {
+	left := s.backends[backend].MaxKeys
+	if left == 0 {
+		return false
+	}
+	for key := range s.keys {
+		if key.Backend == backend {
+			left--
+		}
+	}
+	return left <= 0
 }
 
 // keepFresh queries e once per interval until nobody reads it any more.
