@@ -138,7 +138,7 @@ func (v *validator) size(at Position) bool {
 		return true
 	}
 	v.config.gaps = true
-	v.report(at, fmt.Sprintf("the files of the ConfigMap have %d bytes, and %d is the most: none of them is read", total, MaxTeamBytes), "")
+	v.report(at, fmt.Sprintf("the files of the ConfigMap have more than %d bytes: none of them is read", MaxTeamBytes), "")
 	return false
 }
 

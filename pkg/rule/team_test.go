@@ -109,7 +109,7 @@ func TestTooMuchOfATeam(t *testing.T) {
 		{"as many rules as there may be", rulesText(many[:MaxTeamRules]...), MaxTeamRules, ""},
 		{"too many rules", rulesText(many...), MaxTeamRules, "shop/m/r.yaml:54:3: these are more than 50 rules, which is the most for a namespace: the rest is not read"},
 		{"too much text", rulesText("a: x") + strings.Repeat("# long\n", MaxTeamBytes/7), 0,
-			"shop/m:1:1: the files of the ConfigMap have 65627 bytes, and 65536 is the most: none of them is read"},
+			"shop/m:1:1: the files of the ConfigMap have more than 65536 bytes: none of them is read"},
 		{"a long expression, which is not even parsed", rulesText("a: "+strings.Repeat("(", 5000), "b: x"), 1,
 			`shop/m/r.yaml:4:38: rule "a": field "query": the expression has 5000 bytes, and 4096 is the most for a team`},
 		{"many selectors", rulesText("a: x"+strings.Repeat(" + x", 50), "b: x"), 1,
