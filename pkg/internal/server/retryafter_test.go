@@ -79,7 +79,7 @@ func TestRefusalsOfTheGenericServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		config := genericserver.NewConfig(apis.codecs)
-		tune(config, NewOptions())
+		tune(config, NewOptions(), &farewell{})
 		config.FeatureGate = utilfeature.DefaultFeatureGate
 		config.RequestInfoResolver = genericserver.NewRequestInfoResolver(config)
 		config.Authentication.Authenticator = anonymous.NewAuthenticator(nil)

@@ -94,6 +94,8 @@ type Server struct {
 	ca      []byte
 	pages   map[string]http.Handler
 	ready   chan struct{}
+
+	farewell farewell
 }
 
 // New prepares a server and binds its port. Nothing is answered before Run,
@@ -134,7 +136,7 @@ func New(opts *Options, deps Deps) (_ *Server, err error) {
 		return nil, err
 	}
 	discovery := &liveDiscovery{ResourceManager: aggregated.NewResourceManager("apis")}
-	tune(config, opts)
+	tune(config, opts, &s.farewell)
 	config.AggregatedDiscoveryGroupManager = discovery
 	config.OpenAPIConfig, config.OpenAPIV3Config = apis.openAPI()
 	for _, name := range slices.Sorted(maps.Keys(deps.ReadyChecks)) {
@@ -163,7 +165,7 @@ func New(opts *Options, deps Deps) (_ *Server, err error) {
 }
 
 // tune sets what the generic server leaves to its embedder.
-func tune(config *genericserver.Config, opts *Options) {
+func tune(config *genericserver.Config, opts *Options, farewell *farewell) {
 	config.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
 	config.RequestTimeout = RequestTimeout
 	config.MaxRequestsInFlight = maxRequestsInFlight
@@ -172,10 +174,11 @@ func tune(config *genericserver.Config, opts *Options) {
 	// for that; without a token in it there is no privileged way in.
 	config.LoopbackClientConfig = &rest.Config{}
 	config.BuildHandlerChainFunc = func(handler http.Handler, c *genericserver.Config) http.Handler {
-		return withoutRetryAfter(genericserver.DefaultBuildHandlerChain(withTimeToAnswer(handler), c))
+		return farewell.in(withoutRetryAfter(genericserver.DefaultBuildHandlerChain(withTimeToAnswer(handler), c)))
 	}
 	if !opts.Standalone {
 		config.ShutdownDelayDuration = opts.ShutdownDelay
+		farewell.delay = opts.ShutdownDelay
 	}
 }
 
@@ -228,6 +231,7 @@ func (s *Server) signalReady(genericserver.PostStartHookContext) error {
 // shutdown delay so that clients can turn away, lets requests in flight end and
 // returns. It may be called once.
 func (s *Server) Run(ctx context.Context) error {
+	s.farewell.await(ctx)
 	prepared := s.generic.PrepareRun()
 	for path, page := range s.pages {
 		// The generic server has paths of its own by now.
