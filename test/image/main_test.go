@@ -7,13 +7,14 @@
 package image
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -27,26 +28,29 @@ const (
 
 var commitTime = time.Date(2026, 3, 14, 6, 0, 0, 0, time.UTC)
 
-// built is the folder with the images of the sources as they stand.
-var built string
+// sources is a copy of the files of the checkout, and built the folder with the
+// images made from them.
+var sources, built string
 
 func TestMain(m *testing.M) {
-	os.Exit(func() int {
-		folder, err := os.MkdirTemp("", "image")
-		if err == nil {
-			defer os.RemoveAll(folder)
-			built = filepath.Join(folder, "image")
-			err = build(checkout, built, "022")
-		}
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
-		return m.Run()
-	}())
+	folder, err := os.MkdirTemp("", "image")
+	if err == nil {
+		sources, built = filepath.Join(folder, "sources"), filepath.Join(folder, "image")
+		err = copyCheckout()
+	}
+	if err == nil {
+		err = build(sources, built, "022")
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	}
+	if err := errors.Join(err, os.RemoveAll(folder)); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
-
-const checkout = "../.."
 
 // build makes the images of the sources in a folder, as a person with that umask
 // and environment does.
@@ -60,44 +64,32 @@ func build(sources, out, umask string, env ...string) error {
 	return nil
 }
 
-// copyOfSources is another folder with the files of the checkout that belong to
-// it, and without its history.
-func copyOfSources(t *testing.T) string {
-	t.Helper()
+// copyCheckout copies what belongs to the checkout, as it stands: without its
+// history and without what earlier builds left.
+func copyCheckout() error {
+	const checkout = "../.."
 	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	list.Dir = checkout
 	files, err := list.Output()
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	folder := t.TempDir()
-	for _, file := range bytes.FieldsFunc(files, func(r rune) bool { return r == 0 }) {
-		if err := copyFile(filepath.Join(checkout, string(file)), filepath.Join(folder, string(file))); err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(files), "\x00"), "\x00") {
+		from, to := filepath.Join(checkout, name), filepath.Join(sources, name)
+		stat, err := os.Stat(from)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // deleted, and not yet so for git
+		}
+		if err != nil {
+			return err
+		}
+		content, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, content, stat.Mode())); err != nil {
+			return err
 		}
 	}
-	return folder
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	stat, err := in.Stat()
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, stat.Mode())
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		return err
-	}
-	return out.Close()
+	return nil
 }
