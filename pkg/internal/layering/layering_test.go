@@ -46,6 +46,7 @@ var layers = map[string]int{
 	"pkg/internal/promtest/cmd/promtest": 3, // the same as a program, for tests of other modules
 
 	"pkg/scenario":          3,
+	"pkg/internal/dryrun":   3,
 	"pkg/internal/provider": 3,
 	"pkg/internal/demand":   3,
 	"pkg/internal/cluster":  3, // reads what doctor judges
