@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -187,7 +188,7 @@ func (r *reading) unread(resource string) (doctor.Gap, bool) {
 
 // kinds asks the cluster what kinds of objects it has.
 func (r *reading) kinds() error {
-	_, lists, err := r.typed.Discovery().ServerGroupsAndResources()
+	groups, lists, err := r.typed.Discovery().ServerGroupsAndResources()
 	var partial *discovery.ErrGroupDiscoveryFailed
 	switch {
 	case errors.As(err, &partial):
@@ -196,6 +197,15 @@ func (r *reading) kinds() error {
 		}
 	case err != nil:
 		return fmt.Errorf("cluster: %w", err)
+	}
+	r.facts.Served = map[string]string{}
+	for _, group := range groups {
+		for _, version := range group.Versions {
+			// The first of those that HPAs read is the newest.
+			if newest := r.facts.Served[group.Name]; newest == "" && slices.Contains(doctor.Versions[group.Name], version.Version) {
+				r.facts.Served[group.Name] = version.Version
+			}
+		}
 	}
 	r.facts.Kinds = map[schema.GroupKind]doctor.Kind{}
 	for _, list := range lists {

@@ -54,11 +54,19 @@ func (f *Facts) version(group string) string {
 			}
 		}
 	}
+	if registered == "" && !f.knows(apiServices, "") {
+		return f.Served[group]
+	}
 	return registered
 }
 
-// soon is how long before its end a bundle is worth a word.
-const soon = 14 * 24 * time.Hour
+const apiServices = "apiservices.apiregistration.k8s.io"
+
+// soon is how long before its end an authority should have a successor: two
+// weeks, and less of one that lives shortly.
+func soon(ca *x509.Certificate) time.Duration {
+	return min(14*24*time.Hour, ca.NotAfter.Sub(ca.NotBefore)/5)
+}
 
 func (d *diagnosis) apis() {
 	for _, group := range groups {
@@ -72,8 +80,11 @@ func (d *diagnosis) apis() {
 			available = available || a.Available == "True"
 			d.api(a)
 		}
-		if len(services) == 0 {
+		if d.version(group) == "" {
 			d.noAPI(group)
+			continue
+		}
+		if len(services) == 0 { // of which nothing more is known
 			continue
 		}
 		d.down[group] = !available
@@ -86,9 +97,6 @@ func (d *diagnosis) apis() {
 
 // noAPI finds a group that is not registered, if an HPA reads it.
 func (d *diagnosis) noAPI(group string) {
-	if !d.knows("apiservices.apiregistration.k8s.io", "") {
-		return
-	}
 	d.down[group] = true
 	cure := "install Pitot with this API; the HPAs then need no change"
 	if group == ResourceGroup {
@@ -145,23 +153,23 @@ func (d *diagnosis) unavailable(a APIService) {
 }
 
 func (d *diagnosis) bundle(a APIService) {
-	var ends time.Time
+	var last *x509.Certificate
 	for rest := a.CABundle; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
 		}
-		if cert, err := x509.ParseCertificate(block.Bytes); err == nil && cert.NotAfter.After(ends) {
-			ends = cert.NotAfter
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil && (last == nil || cert.NotAfter.After(last.NotAfter)) {
+			last = cert
 		}
 	}
 	const cure = "write the CA that signs now; with --certificates auto Pitot does so itself (docs/certificates.md)"
 	switch {
-	case ends.IsZero():
+	case last == nil:
 		d.found(BadBundle, a.name(), "caBundle holds no certificate", cure)
-	case ends.Before(d.Now):
-		d.found(BadBundle, a.name(), "every certificate of caBundle has ended, the last on "+ends.UTC().Format(time.DateOnly), cure)
-	case ends.Before(d.Now.Add(soon)):
-		d.found(BundleEnds, a.name(), "the last certificate of caBundle ends on "+ends.UTC().Format(time.DateOnly), cure)
+	case last.NotAfter.Before(d.Now):
+		d.found(BadBundle, a.name(), "every certificate of caBundle has ended, the last on "+last.NotAfter.UTC().Format(time.DateOnly), cure)
+	case last.NotAfter.Before(d.Now.Add(soon(last))):
+		d.found(BundleEnds, a.name(), "the last certificate of caBundle ends on "+last.NotAfter.UTC().Format(time.DateOnly), cure)
 	}
 }

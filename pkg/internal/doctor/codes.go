@@ -105,7 +105,7 @@ var Entries = []Entry{
 	{Unavailable, Error, "kube-apiserver does not reach the adapter for another reason", "the message names it: often a network policy or firewall between the control plane and the pods"},
 	{InsecureTLS, Warning, "nobody verifies the certificate: whoever answers in the adapter's place scales your workloads", "remove `insecureSkipTLSVerify` and set `caBundle`; see [certificates](certificates.md)"},
 	{BadBundle, Error, "the `caBundle` is no certificate, or none in it is valid any more", "write the right one; with `--certificates auto` Pitot does"},
-	{BundleEnds, Warning, "the last certificate of the `caBundle` ends within two weeks", "renew it; with `--certificates auto` Pitot does"},
+	{BundleEnds, Warning, "the last certificate of the `caBundle` ends within two weeks, or a fifth of its life", "renew it; with `--certificates auto` Pitot does"},
 	{SeveralServices, Warning, "the versions of one API lead to different Services: which one answers depends on the client", "one adapter for all versions of a group"},
 
 	{ControllerMayNot, Error, "the HPA controller may not read the metrics", "bind a ClusterRole that lets it"},

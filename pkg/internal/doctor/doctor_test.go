@@ -203,8 +203,14 @@ func TestExamine(t *testing.T) {
 		}, nil},
 		{"the APIServices could not be read", func(f *Facts) {
 			f.APIServices, f.Readings = nil, nil
+			f.Served = map[string]string{CustomGroup: "v1beta2", ExternalGroup: "v1beta1", ResourceGroup: "v1beta1"}
 			f.Gaps = []Gap{{Resource: "apiservices.apiregistration.k8s.io", Why: "forbidden"}}
 		}, nil},
+		{"the list of APIs is enough to read, and to miss one", func(f *Facts) {
+			f.APIServices, f.Served = nil, map[string]string{CustomGroup: "v1beta2", ResourceGroup: "v1beta1"}
+			f.Gaps = []Gap{{Resource: "apiservices.apiregistration.k8s.io", Why: "forbidden"}}
+			f.Readings[p95] = failed(500, "", "boom")
+		}, []string{"D101 hpa shop/web", "D508 hpa shop/web"}},
 		{"the Service is gone", func(f *Facts) {
 			f.eachAPI(func(a *APIService) { a.Available, a.Reason = "False", "ServiceNotFound" })
 		}, []string{"D102 " + threeAPIs}},
@@ -228,6 +234,7 @@ func TestExamine(t *testing.T) {
 		{"the bundle is no certificate", func(f *Facts) { f.APIServices[0].CABundle = []byte("secret") }, []string{"D107 apiservice v1beta1.custom.metrics.k8s.io"}},
 		{"the bundle has ended", func(f *Facts) { f.APIServices[0].CABundle = bundle(t, now.Add(-time.Hour)) }, []string{"D107 apiservice v1beta1.custom.metrics.k8s.io"}},
 		{"the bundle ends soon", func(f *Facts) { f.APIServices[0].CABundle = bundle(t, now.Add(-time.Hour), now.Add(48*time.Hour)) }, []string{"D108 apiservice v1beta1.custom.metrics.k8s.io"}},
+		{"a bundle that never lives long", func(f *Facts) { f.APIServices[0].CABundle = shortBundle(t) }, nil},
 		{"the bundle is valid", func(f *Facts) { f.APIServices[0].CABundle = bundle(t, now.Add(1000*time.Hour)) }, nil},
 		{"two adapters share a group", func(f *Facts) { f.APIServices[0].Service.Name = "prometheus-adapter" }, []string{"D109 api custom.metrics.k8s.io"}},
 

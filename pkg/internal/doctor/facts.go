@@ -23,6 +23,9 @@ type Facts struct {
 
 	// APIServices are those of the metrics APIs that are registered.
 	APIServices []APIService
+	// Served are the newest versions of the metrics APIs by the cluster's own list
+	// of APIs, which everybody may read.
+	Served map[string]string
 	// Kinds are the kinds of objects that the cluster has.
 	Kinds map[schema.GroupKind]Kind
 	// ControllerGrants answer ControllerRights, PitotGrants the PitotRights of the

@@ -24,7 +24,7 @@ func (d *diagnosis) metric(a *autoscaler, m autoscalingv2.MetricSpec) {
 	}
 	d.fit(a, m)
 	question, ok := d.Question(a.HorizontalPodAutoscaler, m)
-	if !ok || d.down[groupOf(m)] || d.sick[a.name] && a.workload == nil {
+	if !ok || d.down[groupOf(m)] || d.podless(a) && d.overPods(m) {
 		return
 	}
 	reading, ok := d.Readings[question.Path]
@@ -35,6 +35,21 @@ func (d *diagnosis) metric(a *autoscaler, m autoscalingv2.MetricSpec) {
 	default:
 		d.values(a, m, reading.Values)
 	}
+}
+
+// podless reports whether an HPA has no pods, which was found already or is as
+// it should be.
+func (d *diagnosis) podless(a *autoscaler) bool {
+	if a.workload == nil {
+		return d.sick[a.name]
+	}
+	return a.workload.Selector != nil && d.knows("pods", a.Namespace) && len(d.podsOf(a.workload)) == 0
+}
+
+// overPods reports whether a metric has values only where there are pods.
+func (d *diagnosis) overPods(m autoscalingv2.MetricSpec) bool {
+	r := d.ruleOf(m)
+	return m.Pods != nil || m.Object != nil && r != nil && r.OverPods()
 }
 
 // requests finds containers without the request that a utilization is a share of.
@@ -155,10 +170,11 @@ func (d *diagnosis) fit(a *autoscaler, m autoscalingv2.MetricSpec) {
 	}
 }
 
-// isPercentile goes by the rule, and by the name where there is none.
+// isPercentile goes by the rule, and by the name of what a recording rule, or
+// another adapter, made.
 func isPercentile(r *rule.Rule, name string) bool {
-	if r != nil {
-		return r.Quantile > 0 || strings.Contains(r.Expr().String(), "quantile(")
+	if r != nil && (r.Quantile > 0 || strings.Contains(r.Expr().String(), "quantile(")) {
+		return true
 	}
 	return percentileName.MatchString(name)
 }

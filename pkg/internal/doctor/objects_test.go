@@ -18,15 +18,26 @@ import (
 
 type policyBudget = policyv1.PodDisruptionBudget
 
-// bundle are certificates that end at given times.
+// bundle are certificates that end at given times, after months.
 func bundle(t *testing.T, ends ...time.Time) (text []byte) {
+	t.Helper()
+	return certificates(t, now.Add(-2000*time.Hour), ends...)
+}
+
+// shortBundle is a certificate for a day.
+func shortBundle(t *testing.T) []byte {
+	t.Helper()
+	return certificates(t, now.Add(-time.Hour), now.Add(23*time.Hour))
+}
+
+func certificates(t *testing.T, begin time.Time, ends ...time.Time) (text []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, end := range ends {
-		template := &x509.Certificate{SerialNumber: big.NewInt(int64(i + 1)), NotBefore: now.Add(-2000 * time.Hour), NotAfter: end, IsCA: true}
+		template := &x509.Certificate{SerialNumber: big.NewInt(int64(i + 1)), NotBefore: begin, NotAfter: end, IsCA: true}
 		der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 		if err != nil {
 			t.Fatal(err)

@@ -29,12 +29,10 @@ func (d *diagnosis) noSeries(a *autoscaler, m autoscalingv2.MetricSpec, said, qu
 // scrapable are the pods that a monitor should be for. There are none where
 // monitors are not what says who is scraped, or nobody knows.
 func (d *diagnosis) scrapable(a *autoscaler, m autoscalingv2.MetricSpec) []*corev1.Pod {
-	r := d.ruleOf(m)
-	overPods := m.Pods != nil || m.Object != nil && r != nil && r.OverPods()
 	operated := d.has(OperatorGroup, ServiceMonitor) && d.has(OperatorGroup, PodMonitor) &&
 		d.knows("servicemonitors."+OperatorGroup, "") && d.knows("podmonitors."+OperatorGroup, "") &&
 		d.knows("services", a.Namespace) && d.knows("pods", a.Namespace)
-	if !overPods || !operated || a.workload == nil || a.workload.Selector == nil {
+	if !d.overPods(m) || !operated || a.workload == nil || a.workload.Selector == nil {
 		return nil
 	}
 	pods := d.podsOf(a.workload)
