@@ -35,13 +35,14 @@ var layers = map[string]int{
 	"pkg/internal/pods":    1,
 	"pkg/internal/certs":   1,
 
-	"pkg/workload/exact":    2,
-	"pkg/sim":               2,
-	"pkg/internal/reading":  2,
-	"pkg/internal/snapshot": 2,
-	"pkg/internal/profile":  2,
-	"pkg/internal/doctor":   2,
-	"pkg/internal/promtest": 2, // tests import it: a Prometheus that fails
+	"pkg/workload/exact":     2,
+	"pkg/sim":                2,
+	"pkg/internal/reading":   2,
+	"pkg/internal/snapshot":  2,
+	"pkg/internal/profile":   2,
+	"pkg/internal/doctor":    2,
+	"pkg/internal/promtest":  2, // tests import it: a Prometheus that fails
+	"pkg/internal/teamrules": 2,
 
 	"pkg/internal/promtest/cmd/promtest": 3, // the same as a program, for tests of other modules
 

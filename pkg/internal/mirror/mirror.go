@@ -46,9 +46,10 @@ type Copy[T Object] interface {
 // for a reflector, which it tells how to ask, and the near end that it writes
 // to. Set the fields, then call Run.
 type Source[T Object] struct {
-	Resource schema.GroupResource // for messages
-	Client   any                  // that makes the Calls
-	Calls    cache.ListWatch
+	Resource  schema.GroupResource // for messages
+	Namespace string               // for messages; "": all
+	Client    any                  // that makes the Calls
+	Calls     cache.ListWatch
 	// FieldSelector and LabelSelector narrow what is asked for.
 	FieldSelector, LabelSelector string
 	// Slim returns what the Copy needs of an object: namespace, name and
@@ -154,7 +155,11 @@ func (s *Source[T]) called(verb string, err error) {
 		err = fmt.Errorf("%s %s: %w", verb, s.Resource, err)
 	}
 	if apierrors.IsForbidden(err) {
-		err = fmt.Errorf("%w (hint: grant list and watch on %s in all namespaces)", err, s.Resource)
+		where := "all namespaces"
+		if s.Namespace != "" {
+			where = "namespace " + s.Namespace
+		}
+		err = fmt.Errorf("%w (hint: grant list and watch on %s in %s)", err, s.Resource, where)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
