@@ -34,6 +34,8 @@ const (
 
 // Env is what the program sees of the world outside.
 type Env struct {
+	// Program is how the user calls the program, for its help; "" is "pitot".
+	Program string
 	Stdin  io.Reader
 	Stdout io.Writer
 	Stderr io.Writer
@@ -48,6 +50,7 @@ type Env struct {
 // OSEnv is the environment of the process.
 func OSEnv() Env {
 	return Env{
+		Program:     programName(os.Args[0]),
 		Stdin:       os.Stdin,
 		Stdout:      os.Stdout,
 		Stderr:      os.Stderr,
@@ -141,6 +144,9 @@ Begin with "pitot demo": it needs no cluster and no Prometheus.`,
 	)
 	for _, cmd := range append(root.Commands(), root) {
 		cmd.Args = usageArgs(cmd.Args)
+	}
+	if env.Program != "" {
+		rename(root, env.Program)
 	}
 	return root
 }
