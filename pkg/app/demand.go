@@ -68,7 +68,10 @@ func traceDemand(d scenario.Demand) (playedDemand, error) {
 }
 
 func traceOptions(d scenario.Demand) trace.Options {
-	o := trace.Options{Time: d.Time, Interval: d.Interval, Events: trace.Unit(d.Unit) == trace.Events, Begin: shapesBegin}
+	o := trace.Options{Time: d.Time, Interval: d.Interval, Events: trace.Unit(d.Unit) == trace.Events}
+	if d.Interval > 0 {
+		o.Begin = shapesBegin // only rows without times of their own need one
+	}
 	if d.Column != "" {
 		o.Values = []string{d.Column}
 	}
