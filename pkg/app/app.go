@@ -36,9 +36,9 @@ const (
 type Env struct {
 	// Program is how the user calls the program, for its help; "" is "pitot".
 	Program string
-	Stdin  io.Reader
-	Stdout io.Writer
-	Stderr io.Writer
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
 	// Getenv looks up an environment variable; "" when it is unset.
 	Getenv func(name string) string
 	// Terminal reports whether Stdout is a terminal that can be drawn on, and
