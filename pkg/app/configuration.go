@@ -27,6 +27,7 @@ type configuration struct {
 type connectedBackend struct {
 	rule.Backend
 	client backendClient
+	team   backendClient // that the rules of teams ask with; nil where they may not
 	// labelled asks the client in the words of rules, and asks is what the labels are
 	// found out by; "" where they are configured.
 	labelled *profile.Backend
@@ -55,6 +56,9 @@ func (c *configuration) next(files []rule.File, now time.Time, connect func(rule
 		last, ok := c.backends[backend.Name]
 		if !ok || !reflect.DeepEqual(last.Backend, backend) {
 			last = connectedBackend{Backend: backend, client: connect(backend)}
+			if backend.Teams {
+				last.team = connect(backend.ForTeam(allTeams))
+			}
 		}
 		n.backends[backend.Name] = last.askedBy(rulesOn(n.served, backend.Name))
 	}
@@ -95,7 +99,7 @@ func (c *configuration) asked() map[string]snapshot.Backend {
 
 // text is a query as it reaches a backend.
 func (c *configuration) text(backend, query string) string {
-	if b, ok := c.backends[backend]; ok {
+	if b, ok := c.backends[operatorsBackend(backend)]; ok {
 		return b.labelled.Text(query)
 	}
 	return query

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,8 +30,14 @@ type reloader struct {
 	provider telemetry.Provider
 	current  atomic.Pointer[configuration]
 
-	seen    []rule.File // at the last poll
-	retired []closer    // since the last poll
+	seen []rule.File // at the last poll
+
+	teamProvider teamProvider
+	replaced     func(*rule.Set) // is told of each configuration that is served; nil: nobody
+
+	mu      sync.Mutex           // held while backends and rules are replaced
+	retired []closer             // since the last poll
+	teams   map[string]*rule.Set // the rules that teams bring, by namespace
 }
 
 // A closer is what nobody will use any more.
@@ -82,8 +89,10 @@ func (r *reloader) poll() {
 // replace serves next instead of last. The backends of last stay until no read
 // by its rules can be under way.
 func (r *reloader) replace(last, next *configuration) {
-	backends := last.asked()
-	maps.Copy(backends, next.asked())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	backends := last.askedWith(r.teams)
+	maps.Copy(backends, next.askedWith(r.teams))
 	r.store.SetBackends(backends)
 	r.provider.SetRules(next.served)
 	r.current.Store(next)
@@ -98,15 +107,23 @@ func (r *reloader) replace(last, next *configuration) {
 		if next.backends[name].client != backend.client {
 			r.retired = append(r.retired, backend.client)
 		}
+		if backend.team != nil && next.backends[name].team != backend.team {
+			r.retired = append(r.retired, backend.team)
+		}
+	}
+	if r.replaced != nil {
+		r.replaced(next.served)
 	}
 }
 
 // retire lets go of the backends that the last poll found to be gone.
 func (r *reloader) retire() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if len(r.retired) == 0 {
 		return
 	}
-	r.store.SetBackends(r.current.Load().asked())
+	r.store.SetBackends(r.current.Load().askedWith(r.teams))
 	for _, one := range r.retired {
 		one.Close()
 	}

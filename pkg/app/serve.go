@@ -27,6 +27,7 @@ type serveOptions struct {
 	maxAge       time.Duration
 	log          logOptions
 	certificates certificateOptions
+	teams        teamOptions
 	server       *server.Options
 }
 
@@ -55,6 +56,7 @@ was. /statusz shows what is served.`,
 	flags.DurationVar(&o.maxAge, "max-age", 0, "age beyond which a value is not served any more (default: twice --refresh-interval, at least 30s)")
 	o.log.addFlags(flags)
 	o.certificates.addFlags(flags)
+	o.teams.addFlags(flags)
 	o.server.AddFlags(flags)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), env, flags.Changed) }
 	return cmd
@@ -70,6 +72,7 @@ func (o *serveOptions) validate(given func(flag string) bool) error {
 		errs = append(errs, fmt.Errorf("--max-age %s: use more than --refresh-interval %s", o.maxAge, o.refresh))
 	}
 	errs = append(errs, o.certificates.validate(o.server, given)...)
+	errs = append(errs, o.teams.validate(o.server)...)
 	if err := errors.Join(append(errs, o.server.Validate()...)...); err != nil {
 		return usageError("%w", err)
 	}
@@ -99,7 +102,7 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 		Backends:       reload.current.Load().asked(),
 		Interval:       o.refresh,
 		MaxAge:         o.maxAge,
-		Observe:        func(r snapshot.Observation) { observed.Refreshed(r); queries.refreshed(r) },
+		Observe:        func(r snapshot.Observation) { observed.Refreshed(countedRefresh(r)); queries.refreshed(r) },
 		ObserveAbsence: logAbsences(log.Named("backend")),
 	})
 	defer store.Close()
@@ -118,6 +121,10 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 	if err != nil {
 		return err
 	}
+	teams, err := o.watchTeams(reload, log.Named("teams"))
+	if err != nil {
+		return err
+	}
 	observed.Watch(watched(store, index, watcher))
 	counted := observed.Reads(metrics, reload.current.Load().served, provider.KnownKinds())
 	deps := server.Deps{
@@ -125,7 +132,7 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 		External:    counted,
 		ReadyChecks: ready,
 		Pages: map[string]http.Handler{
-			"/statusz": statusPage{reload: reload, store: store, pods: index, demand: watcher, keeper: keeper},
+			"/statusz": statusPage{reload: reload, store: store, pods: index, demand: watcher, keeper: keeper, teams: teams},
 			"/metrics": observed.Handler(legacyregistry.DefaultGatherer, zap.NewStdLog(log.Named("metrics"))),
 		},
 	}
@@ -133,12 +140,18 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 		deps.Certificate = keeper
 		deps.ReadyChecks["certificate"] = keeper.Ready
 	}
+	if teams != nil {
+		deps.ReadyChecks["team-rules"] = teams.Ready
+	}
 	api, err := server.New(o.server, deps)
 	if err != nil {
 		return err
 	}
-	reload.store, reload.provider = store, counted
+	reload.store, reload.provider, reload.teamProvider = store, counted, metrics
 	group.Go(func() error { reload.run(ctx); return nil })
+	if teams != nil {
+		group.Go(func() error { teams.Run(ctx); return nil })
+	}
 	group.Go(func() error { return api.Run(ctx) })
 	announce(log, api, reload.current.Load().served)
 	return group.Wait()
@@ -146,7 +159,7 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 
 // watched is what the metrics look at: no pods and HPAs where there is no cluster.
 func watched(store *snapshot.Store, index podIndex, watcher *demand.Watcher) telemetry.Watched {
-	w := telemetry.Watched{Store: store}
+	w := telemetry.Watched{Store: countedStore{store}}
 	if known, ok := index.(telemetry.Pods); ok {
 		w.Pods = known
 	}

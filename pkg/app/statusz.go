@@ -13,6 +13,8 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/internal/demand"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/profile"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/snapshot"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/teamrules"
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
 // A statusPage shows what a server serves: /statusz. It answers with text, or
@@ -21,8 +23,9 @@ type statusPage struct {
 	reload *reloader
 	store  *snapshot.Store
 	pods   podIndex
-	demand *demand.Watcher // nil: there is no cluster
-	keeper *certs.Keeper   // nil: the certificate comes from files
+	demand *demand.Watcher    // nil: there is no cluster
+	keeper *certs.Keeper      // nil: the certificate comes from files
+	teams  *teamrules.Watcher // nil: teams bring no rules
 }
 
 // ServeHTTP implements http.Handler.
@@ -31,6 +34,9 @@ func (p statusPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.demand != nil {
 		watched, err := p.demand.Watched()
 		report.Cluster = statusOfCluster(watched, p.pods.Err(), err)
+	}
+	if p.teams != nil {
+		report.Teams = p.reload.current.Load().statusOfTeams(p.teams.Statuses(), p.teams.Err())
 	}
 	if p.keeper != nil {
 		certificates := p.keeper.Report()
@@ -55,6 +61,8 @@ type statusReport struct {
 	Backends []statusBackend `json:"backends"`
 	Queries  []statusQuery   `json:"queries"`
 	Cluster  *statusCluster  `json:"cluster,omitempty"` // left out where there is none
+
+	Teams *statusTeams `json:"teams,omitempty"` // left out where they bring no rules
 
 	Certificates *certs.Report `json:"certificates,omitempty"` // left out where they come from files
 
@@ -130,13 +138,7 @@ func statusOf(c *configuration, keys []snapshot.KeyStatus, backends []snapshot.B
 		report.Files = append(report.Files, file)
 	}
 	for _, r := range c.served.Rules {
-		state := "good"
-		if c.kept(r) {
-			state = "kept"
-		}
-		report.Rules = append(report.Rules, statusRule{
-			Metric: r.Metric, Type: string(r.Type), Of: r.Of.String(), State: state, At: r.Position.String(), Query: c.text(r.Backend, r.Expr().String()),
-		})
+		report.Rules = append(report.Rules, c.statusOfRule(r, c.kept(r)))
 	}
 	away := map[string]error{}
 	for _, b := range backends {
@@ -170,6 +172,14 @@ func labelsText(labels, why string) string {
 		labels = "not known yet"
 	}
 	return fmt.Sprintf("%s (%s)", labels, why)
+}
+
+func (c *configuration) statusOfRule(r *rule.Rule, kept bool) statusRule {
+	state := "good"
+	if kept {
+		state = "kept"
+	}
+	return statusRule{Metric: r.Metric, Type: string(r.Type), Of: r.Of.String(), State: state, At: r.Position.String(), Query: c.text(r.Backend, r.Expr().String())}
 }
 
 func statusOfQuery(key snapshot.KeyStatus, now time.Time) statusQuery {
@@ -227,6 +237,9 @@ func (s statusReport) write(w io.Writer) {
 				fmt.Fprintln(w, problem)
 			}
 		})
+	}
+	if s.Teams != nil {
+		section("ConfigMaps of teams", len(s.Teams.ConfigMaps), s.Teams.write)
 	}
 	if c := s.Certificates; c != nil {
 		section("certificates: problems", len(c.Problems), func(w io.Writer) { writeCertificates(w, c) })
