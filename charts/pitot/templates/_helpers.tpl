@@ -66,7 +66,7 @@ annotations:
 
 {{/* 90% of a quantity of memory, in bytes: what GOMEMLIMIT takes. */}}
 {{- define "pitot.gomemlimit" -}}
-{{- $quantity := toString . -}}
+{{- $quantity := kindIs "string" . | ternary . (int64 .) | toString -}}
 {{- $number := regexFind "^[0-9.]+" $quantity -}}
 {{- $unit := trimPrefix $number $quantity -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000
