@@ -39,13 +39,18 @@ func askedBackend(backend rule.Backend, client snapshot.Querier) snapshot.Backen
 var _ snapshot.Verdict = (*promapi.Error)(nil)
 
 func newClient(backend rule.Backend) (*promapi.Client, error) {
-	return promapi.New(promapi.Config{
+	return promapi.New(clientConfig(backend))
+}
+
+// clientConfig is a backend in the terms of its client.
+func clientConfig(backend rule.Backend) promapi.Config {
+	return promapi.Config{
 		URL:              backend.URL,
 		HTTP:             httpConfig(backend),
 		Timeout:          backend.Timeout,
 		MaxResponseBytes: backend.MaxResponseBytes,
 		UserAgent:        "pitot/" + version,
-	})
+	}
 }
 
 // A lateClient is a client that is made when it is first needed. While it cannot

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pitot-autoscaling/pitot/pkg/promexpr"
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
@@ -17,6 +18,7 @@ type checkReport struct {
 	Backends int            `json:"backends"`
 	Rules    []checkedRule  `json:"rules"`
 	Problems []checkProblem `json:"problems"`
+	Against  *against       `json:"against,omitempty"` // left out without --against
 }
 
 type checkedRule struct {
@@ -47,13 +49,27 @@ func newCheck(env Env) *cobra.Command {
 reports every problem with its file, line and column. It needs neither a cluster
 nor a Prometheus. "-" is standard input.
 
-The exit code is 0 for a right configuration and 3 for one with problems.`,
+With --against it then tries every rule on a live Prometheus, by instant queries
+alone: which series and objects there are, how many samples a window holds, what
+is scraped twice, what is above the top bucket, what it costs, and what is wrong.
+An address stands for those of all backends, and gets no credentials; "backends"
+is those of the configuration.
+
+The exit code is 0 for a right configuration and 3 for one with problems, or with
+errors on the live Prometheus. Warnings do not count.`,
 		Example: `  pitot check pitot.yaml
-  kubectl get configmap pitot -o jsonpath='{.data.config\.yaml}' | pitot check -`,
+  kubectl get configmap pitot -o jsonpath='{.data.config\.yaml}' | pitot check -
+  pitot check pitot.yaml --against http://localhost:9090 --objective p95=500ms
+  pitot check pitot.yaml --against backends -o json`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	output := outputFlag(cmd.Flags())
-	cmd.RunE = func(_ *cobra.Command, args []string) error {
+	var live liveCheck
+	live.addFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := live.validate(); err != nil {
+			return err
+		}
 		files, err := readConfig(env, args)
 		if err != nil {
 			return err
@@ -62,6 +78,9 @@ The exit code is 0 for a right configuration and 3 for one with problems.`,
 		var problems rule.Problems
 		if err != nil && !errors.As(err, &problems) {
 			return err
+		}
+		if live.against != "" && len(problems) == 0 {
+			return live.run(cmd.Context(), env, *output, set)
 		}
 		if err := writeCheck(env, *output, set, problems); err != nil {
 			return err
@@ -95,7 +114,7 @@ func newCheckReport(set *rule.Set, problems rule.Problems) checkReport {
 	for _, one := range set.Rules {
 		r.Rules = append(r.Rules, checkedRule{
 			Metric: one.Metric, Type: string(one.Type), Of: one.Of.String(),
-			WindowSeconds: one.Expr().Window().Seconds(), Selectable: one.Selectable, Presets: one.Presets, Query: one.Expr().String(),
+			WindowSeconds: one.Expr().Window().Seconds(), Selectable: one.Selectable, Presets: one.Presets, Query: asksFor(set, one, one.Expr()),
 		})
 	}
 	return r
@@ -138,15 +157,22 @@ func fromPresets(set *rule.Set) string {
 		if one.Buckets != nil {
 			fmt.Fprintf(&b, "  the quantile %g of\n", one.Quantile)
 		}
-		fmt.Fprintf(&b, "  %s\n", one.Expr())
+		fmt.Fprintf(&b, "  %s\n", asksFor(set, one, one.Expr()))
 		if one.ZeroWhen != nil {
-			fmt.Fprintf(&b, "  and 0 when %s\n", one.ZeroWhen)
+			fmt.Fprintf(&b, "  and 0 when %s\n", asksFor(set, one, one.ZeroWhen))
 		}
 	}
 	if b.Len() > 0 {
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// asksFor is an expression of a rule as it reaches the backend; as it is written,
+// where the backend's labels are to be found out.
+func asksFor(set *rule.Set, r *rule.Rule, e *promexpr.Expr) string {
+	backend, _ := set.Backend(r.Backend)
+	return e.Rename(backend.Labels.Renaming()).String()
 }
 
 // window is how far a rule looks back.
