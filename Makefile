@@ -66,9 +66,10 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	cd test/conformance && for mod in versions/*.mod; do go mod tidy -modfile $$mod -diff || exit 1; done
 
 .PHONY: integration
-integration: ## Against a real Prometheus
+integration: ## Against a real Prometheus: queries, alerts, the dashboard
 	hack/testbin.sh prometheus >/dev/null
 	go test -tags integration -count=1 ./pkg/internal/promapi
+	go test -tags integration -count=1 -timeout 20m -run 'TestAlertsFire' -v ./pkg/app
 
 .PHONY: browser
 browser: deps ## The page of a simulation, opened in headless Chromium

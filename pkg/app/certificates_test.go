@@ -35,6 +35,7 @@ type tinyCluster struct {
 	service *unstructured.Unstructured
 	asked   map[string]bool // "GET /api/v1/…"
 	manager string          // of the caBundle
+	refuses bool            // to change anything
 }
 
 const (
@@ -71,6 +72,10 @@ func (c *tinyCluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.t.Error(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if c.refuses && r.Method != http.MethodGet {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
 	switch r.Method + " " + r.URL.Path {
 	case "GET " + tinySecret:
 		c.answer(w, c.secret)

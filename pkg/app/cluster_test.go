@@ -18,6 +18,7 @@ import (
 type fakeKube struct {
 	address string
 	server  *httptest.Server // nil: it is away
+	more    http.Handler     // answers what is not held
 
 	mu    sync.Mutex
 	calls map[string]int // by path
@@ -30,7 +31,7 @@ func newFakeKube(t *testing.T) (k *fakeKube, kubeconfig string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k = &fakeKube{address: port.Addr().String(), calls: make(map[string]int)}
+	k = &fakeKube{address: port.Addr().String(), more: http.NotFoundHandler(), calls: make(map[string]int)}
 	if err := port.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func (k *fakeKube) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	known, ok := held[r.URL.Path]
 	if !ok {
-		http.NotFound(w, r)
+		k.more.ServeHTTP(w, r)
 		return
 	}
 	head := fmt.Sprintf(`"kind": %q, "apiVersion": %q`, known.kind, known.version)

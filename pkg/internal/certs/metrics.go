@@ -60,6 +60,7 @@ func (r Report) observe(failed int) {
 	}
 	inSync.Reset()
 	for _, s := range r.APIServices {
+		repairs.WithLabelValues(s.Name) // from 0 on
 		switch s.State {
 		case "in sync":
 			inSync.WithLabelValues(s.Name).Set(1)
