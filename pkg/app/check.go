@@ -49,6 +49,9 @@ func newCheck(env Env) *cobra.Command {
 reports every problem with its file, line and column. It needs neither a cluster
 nor a Prometheus. "-" is standard input.
 
+Manifests of ConfigMaps labelled pitot.dev/rules=true are checked as the rules of
+teams that they bring, against the backends of a configuration if one is given too.
+
 With --against it then tries every rule on a live Prometheus, by instant queries
 alone: which series and objects there are, how many samples a window holds, what
 is scraped twice, what is above the top bucket, what it costs, and what is wrong.
@@ -73,6 +76,9 @@ errors on the live Prometheus. Warnings do not count.`,
 		files, err := readConfig(env, args)
 		if err != nil {
 			return err
+		}
+		if teams, found, err := checkTeams(files); found {
+			return teams.report(env, *output, err)
 		}
 		set, err := rule.Load(files...)
 		var problems rule.Problems
