@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/prometheus/model/textparse"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promdb"
+	"github.com/pitot-autoscaling/pitot/pkg/rule"
 	"github.com/pitot-autoscaling/pitot/pkg/rule/preset"
 )
 
@@ -118,9 +119,8 @@ func readPage(t *testing.T, path string) []pageSample {
 	}
 }
 
-// readGrown is what a preset reads after twenty scrapes of a page that grows.
-func readGrown(t *testing.T, p *preset.Preset, samples []pageSample) string {
-	t.Helper()
+// fields are those of a rule that is a preset.
+func fields(p *preset.Preset) []string {
 	fields := []string{"metric: m", "preset: " + p.Name}
 	if p.Rule.Buckets != "" {
 		fields = append(fields, "of: deployments.apps")
@@ -128,6 +128,12 @@ func readGrown(t *testing.T, p *preset.Preset, samples []pageSample) string {
 	for name, value := range p.Examples() {
 		fields = append(fields, "with: {"+name+": "+value+"}")
 	}
+	return fields
+}
+
+// readGrown is what a preset reads after twenty scrapes of a page that grows.
+func readGrown(t *testing.T, p *preset.Preset, samples []pageSample) string {
+	t.Helper()
 	db, start := promdb.New(promdb.Options{}), time.Now()
 	for i := range 21 {
 		for _, s := range samples {
@@ -139,5 +145,5 @@ func readGrown(t *testing.T, p *preset.Preset, samples []pageSample) string {
 	if p.HPAType() == "Object" {
 		object = "web"
 	}
-	return read(t, db, episode{pods: []string{"web-a"}}, load(t, strings.Join(fields, ", ")), object)
+	return read(t, db, episode{pods: []string{"web-a"}}, load(t, strings.Join(fields(p), ", ")), rule.Operator, object)
 }

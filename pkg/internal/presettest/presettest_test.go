@@ -32,6 +32,7 @@ import (
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/pods"
+	"github.com/pitot-autoscaling/pitot/pkg/internal/profile"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/promdb"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/provider"
 	"github.com/pitot-autoscaling/pitot/pkg/internal/reading"
@@ -40,6 +41,11 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/rule/preset"
 )
 
+// profiles are the ways in which a backend may name objects.
+var profiles = []rule.Profile{rule.Operator, rule.LegacyAnnotations, rule.OTel, rule.Exported}
+
+// TestPresets plays each transcript as it is written, and as it would be with the
+// labels of each profile: what is read is the same.
 func TestPresets(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
@@ -48,14 +54,19 @@ func TestPresets(t *testing.T) {
 	for _, path := range paths {
 		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
 			tr := parseTranscript(t, path)
-			r := load(t, tr.rule)
-			for _, e := range tr.cases {
-				t.Run(e.title, func(t *testing.T) {
-					if len(e.readings) == 0 {
-						t.Fatalf("%s:%d: nothing is read", path, e.line)
-					}
-					synctest.Test(t, func(t *testing.T) { play(t, path, tr, e, r) })
-				})
+			for _, p := range profiles {
+				if refuses(p, tr.rule) {
+					continue
+				}
+				r := load(t, tr.rule)
+				for _, e := range tr.cases {
+					t.Run(p.Name+": "+e.title, func(t *testing.T) {
+						if len(e.readings) == 0 {
+							t.Fatalf("%s:%d: nothing is read", path, e.line)
+						}
+						synctest.Test(t, func(t *testing.T) { play(t, path, tr, e, r, p) })
+					})
+				}
 			}
 		})
 	}
@@ -84,14 +95,38 @@ func TestEveryPresetHasItsCases(t *testing.T) {
 	}
 }
 
-func load(t *testing.T, fields string) *rule.Rule {
-	t.Helper()
-	set, err := rule.Load(rule.File{Name: "rule", Text: fmt.Appendf(nil, `
+// TestPresetsThatKnowWhatIsExported: those alone cannot be asked of a backend where
+// exported labels are everybody's.
+func TestPresetsThatKnowWhatIsExported(t *testing.T) {
+	for _, p := range preset.All() {
+		tr := transcript{rule: strings.Join(fields(p), ", ")}
+		knows := strings.Contains(p.Rule.Query, "exported_")
+		for _, labels := range profiles {
+			if got, want := refuses(labels, tr.rule), knows && labels.Name == rule.Exported.Name; got != want {
+				t.Errorf("%s with labels: %s is refused: %t", p.Name, labels, got)
+			}
+		}
+	}
+}
+
+// refuses reports whether a rule cannot be on a backend with a profile.
+func refuses(p rule.Profile, fields string) bool {
+	_, err := rule.Load(fileOf(p, fields))
+	return err != nil
+}
+
+func fileOf(p rule.Profile, fields string) rule.File {
+	return rule.File{Name: "rule", Text: fmt.Appendf(nil, `
 apiVersion: pitot.dev/v1alpha1
 kind: Config
-backends: [{name: main, url: http://localhost:9090}]
+backends: [{name: main, url: http://localhost:9090, labels: %s}]
 rules: [{%s}]
-`, fields)})
+`, p, fields)}
+}
+
+func load(t *testing.T, fields string) *rule.Rule {
+	t.Helper()
+	set, err := rule.Load(fileOf(rule.Operator, fields))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,18 +134,18 @@ rules: [{%s}]
 }
 
 // play fills a database, as of now, and reads the rule at each time.
-func play(t *testing.T, path string, tr transcript, e episode, r *rule.Rule) {
+func play(t *testing.T, path string, tr transcript, e episode, r *rule.Rule, p rule.Profile) {
 	db, start := promdb.New(promdb.Options{}), time.Now()
 	for _, s := range e.series {
 		for i, sample := range s.samples {
 			if !sample.Omitted {
-				add(t, db, start.Add(time.Duration(i)*tr.every), s.labels, sample.Value)
+				add(t, db, start.Add(time.Duration(i)*tr.every), inLabelsOf(p, s.labels), sample.Value)
 			}
 		}
 	}
 	for _, want := range e.readings {
 		time.Sleep(time.Until(start.Add(want.at)))
-		if got := read(t, db, e, r, want.object); got != want.want {
+		if got := read(t, db, e, r, p, want.object); got != want.want {
 			t.Errorf("%s:%d: at %s %s reads %s, want %s", path, want.line, want.at, want.object, got, want.want)
 		}
 	}
@@ -123,10 +158,26 @@ func add(t *testing.T, db *promdb.DB, at time.Time, series promlabels.Labels, v 
 	}
 }
 
+// inLabelsOf is a series as a backend with a profile has it.
+func inLabelsOf(p rule.Profile, series promlabels.Labels) promlabels.Labels {
+	renaming := p.Renaming()
+	b := promlabels.NewScratchBuilder(series.Len())
+	series.Range(func(l promlabels.Label) {
+		if own, ok := renaming[l.Name]; ok {
+			l.Name = own
+		}
+		b.Add(l.Name, l.Value)
+	})
+	b.Sort()
+	return b.Labels()
+}
+
 // read is what an HPA reads now, as a transcript has it.
-func read(t *testing.T, db *promdb.DB, e episode, r *rule.Rule, object string) string {
+func read(t *testing.T, db *promdb.DB, e episode, r *rule.Rule, p rule.Profile, object string) string {
 	t.Helper()
-	store := snapshot.NewStore(snapshot.Options{Backends: map[string]snapshot.Backend{r.Backend: {Querier: db}}, FirstWait: time.Minute})
+	backend := profile.New(db, p, nil)
+	defer backend.Close()
+	store := snapshot.NewStore(snapshot.Options{Backends: map[string]snapshot.Backend{r.Backend: {Querier: backend}}, FirstWait: time.Minute})
 	defer store.Close()
 	reader := provider.Reader{Store: store, Pods: members(e.members())}
 	name, selector := object, []*promlabels.Matcher(nil)

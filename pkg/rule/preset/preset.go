@@ -11,7 +11,8 @@
 // they can be read is for the tests to show, and nothing here returns such an error.
 //
 // The labels namespace and pod are those of the Prometheus Operator's monitors,
-// with honorLabels left at false.
+// with honorLabels left at false. Where a backend has others, its label profile
+// translates, see package rule.
 //
 // # Limitations
 //
