@@ -33,10 +33,14 @@ build: ## Build bin/pitot
 image: deps ## Build the image into bin/image, for amd64 and arm64
 	VERSION='$(VERSION)' hack/image.sh bin/image
 
+.PHONY: release
+release: ## Make everything that a release publishes into dist, and publish nothing: make release VERSION=v1.2.3
+	VERSION='$(VERSION)' hack/release.sh dist
+
 ##@ Test
 
 .PHONY: test
-test: unit race lint integration browser image-test conformance-quick e2e ## Everything: what CI runs
+test: unit race lint integration browser image-test release-test conformance-quick e2e ## Everything: what CI runs
 
 .PHONY: unit
 unit: ## The fast part: unit tests
@@ -54,13 +58,17 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	cd test/conformance/manifests && GOFLAGS=-trimpath $$(../../../hack/testbin.sh tools)/golangci-lint run --config ../../../.golangci.yml ./...
 	cd test/browser && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/image && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
+	cd test/release && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
+	cd hack/sbom && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	shellcheck .ci/run hack/*.sh
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
 	for module in plane helm helm3; do (cd hack/tools/$$module && go mod tidy -diff) || exit 1; done
 	cd test/browser && go mod tidy -diff
 	cd test/image && go mod tidy -diff
+	cd test/release && go mod tidy -diff
 	cd hack/roots && go mod tidy -diff
+	cd hack/sbom && go mod tidy -diff
 	cd test/conformance && go mod tidy -diff
 	cd test/conformance/manifests && go mod tidy -diff
 	cd test/conformance && for mod in versions/*.mod; do go mod tidy -modfile $$mod -diff || exit 1; done
@@ -78,6 +86,11 @@ browser: deps ## The page of a simulation, opened in headless Chromium
 .PHONY: image-test
 image-test: deps ## The image: who runs in it, what is in it, the same bytes again
 	cd test/image && go test -count=1 -v ./...
+
+.PHONY: release-test
+release-test: deps ## The workflows (valid, pinned, least rights), and the bills of materials
+	cd test/release && go test -count=1 ./...
+	cd hack/sbom && go test -count=1 ./...
 
 .PHONY: e2e
 e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Python pods
@@ -107,6 +120,7 @@ conformance-quick: ## The same over a hundred thousand syncs
 .PHONY: test-long
 test-long: test fuzz mutants conformance ## Everything, and what takes longer: fuzzing, a million reads under faults, mutants, a real HPA for 20 minutes
 	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
+	cd test/release && PITOT_TEST_RELEASE=1 go test -count=1 -v -timeout 60m -run TestRelease .
 	cd test/e2e && PITOT_TEST_FIDELITY=20m go test -count=1 -v -timeout 40m -run TestFidelity .
 
 .PHONY: fuzz
@@ -152,7 +166,7 @@ fmt: ## Format the code
 
 .PHONY: clean
 clean: ## Remove what the build made here; the cache of test programs stays
-	rm -rf bin
+	rm -rf bin dist
 
 .PHONY: help
 help: ## Print this

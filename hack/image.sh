@@ -7,7 +7,7 @@
 #   bin/image/oci                the OCI layout with all architectures
 #   bin/image/pitot-amd64.tar    one architecture each, for "ctr images import", "docker load" and "podman load"
 #   bin/image/pitot-arm64.tar
-#   bin/image/name               the image's full name
+#   bin/image/name               the image's full name; its tag is the version without its v, as in the chart
 #
 # What comes out depends on the sources, VERSION, COMMIT, SOURCE_DATE_EPOCH (of which git tells the latter two, unless
 # they are given) and the versions of Go and buildah; not on the folder, the clock or the machine.
@@ -16,12 +16,13 @@ set -euo pipefail
 out=$(realpath -m "${1:?usage: VERSION=v1.2.3 hack/image.sh FOLDER [ARCHITECTURE...]}")
 shift
 [ $# -gt 0 ] || set -- amd64 arm64
-: "${VERSION:?the version that the binary prints and the image is tagged with}"
+: "${VERSION:?the version}"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 COMMIT=${COMMIT:-$(git rev-parse HEAD)}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export VERSION COMMIT
-name=ghcr.io/pitot-autoscaling/pitot:$VERSION
+tag=${VERSION#v}
+name=ghcr.io/pitot-autoscaling/pitot:$tag
 
 umask 022
 work=$(mktemp -d)
@@ -38,14 +39,14 @@ install -m 644 LICENSE "$work/context/"
 for arch; do
 	hack/build.sh "linux/$arch" "$work/context/$arch/pitot"
 	buildah build --quiet --isolation chroot --platform "linux/$arch" --timestamp "$SOURCE_DATE_EPOCH" \
-		--label "org.opencontainers.image.version=$VERSION" \
+		--label "org.opencontainers.image.version=$tag" \
 		--label "org.opencontainers.image.revision=$COMMIT" \
 		--label "org.opencontainers.image.created=$(date -u -d "@$SOURCE_DATE_EPOCH" +%FT%TZ)" \
 		--manifest "$name" --file Dockerfile "$work/context" >/dev/null
 done
 
 rm -rf "$out"/oci "$out"/pitot-*.tar
-buildah manifest push --quiet --all "$name" "oci:$out/oci:$VERSION" >/dev/null
+buildah manifest push --quiet --all "$name" "oci:$out/oci:$tag" >/dev/null
 
 # An archive of one architecture: its part of the layout, named the way containerd reads it (the annotation) and the way
 # Docker does (manifest.json). Its digest is the one that the layout of all architectures has for it.

@@ -42,7 +42,7 @@ func TestTheImageRunsAsNobodyAndSaysWhatItIs(t *testing.T) {
 						"org.opencontainers.image.source":        "https://github.com/pitot-autoscaling/pitot",
 						"org.opencontainers.image.documentation": "https://github.com/pitot-autoscaling/pitot/tree/main/docs",
 						"org.opencontainers.image.licenses":      "Apache-2.0",
-						"org.opencontainers.image.version":       version,
+						"org.opencontainers.image.version":       tag,
 						"org.opencontainers.image.revision":      commit,
 						"org.opencontainers.image.created":       commitTime.Format(time.RFC3339),
 						// Buildah signs its work.

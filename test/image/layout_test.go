@@ -139,8 +139,8 @@ func images(t *testing.T) map[string]image {
 	layout := openFolder(t, filepath.Join(built, "oci"))
 	layout.verify(t)
 	top := decode[index](t, layout, "index.json")
-	if len(top.Manifests) != 1 || top.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != version {
-		t.Fatalf("index.json: %+v, want one image named %s", top, version)
+	if len(top.Manifests) != 1 || top.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != tag {
+		t.Fatalf("index.json: %+v, want one image named %s", top, tag)
 	}
 	all := map[string]image{}
 	for _, d := range decode[index](t, layout, blob(top.Manifests[0].Digest)).Manifests {

@@ -22,8 +22,9 @@ import (
 // What every build here is told, in place of git and the clock.
 const (
 	version = "v1.2.3-test"
+	tag     = "1.2.3-test"
 	commit  = "0123456789abcdef0123456789abcdef01234567"
-	name    = "ghcr.io/pitot-autoscaling/pitot:" + version
+	name    = "ghcr.io/pitot-autoscaling/pitot:" + tag
 )
 
 var commitTime = time.Date(2026, 3, 14, 6, 0, 0, 0, time.UTC)
