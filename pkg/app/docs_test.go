@@ -28,17 +28,26 @@ type block struct {
 	text     string
 }
 
+// pages are the files of the documentation.
+func pages(t *testing.T) []string {
+	t.Helper()
+	all := []string{repository + "/README.md", repository + "/CONTRIBUTING.md"}
+	for _, pattern := range []string{"/docs/*.md", "/docs/stacks/*.md"} {
+		some, err := filepath.Glob(repository + pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, some...)
+	}
+	return all
+}
+
 // documentation returns the fenced blocks of README.md and docs.
 func documentation(t *testing.T) []block {
 	t.Helper()
-	pages, err := filepath.Glob(repository + "/docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages = append(pages, repository+"/README.md", repository+"/CONTRIBUTING.md")
 	fence := regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 	var blocks []block
-	for _, page := range pages {
+	for _, page := range pages(t) {
 		for _, match := range fence.FindAllStringSubmatch(readText(t, page), -1) {
 			blocks = append(blocks, block{page: filepath.Base(page), language: match[1], text: match[2]})
 		}
@@ -173,11 +182,7 @@ func missingFiles(args []string) bool {
 // TestDocumentationMakeTargets finds each "make target" in the Makefile.
 func TestDocumentationMakeTargets(t *testing.T) {
 	makefile := readText(t, repository+"/Makefile")
-	pages, err := filepath.Glob(repository + "/docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range append(pages, repository+"/README.md", repository+"/CONTRIBUTING.md") {
+	for _, page := range pages(t) {
 		for _, match := range regexp.MustCompile("(?m)(?:`|^ *)make ([a-z0-9-]+)").FindAllStringSubmatch(readText(t, page), -1) {
 			if !strings.Contains(makefile, "\n"+match[1]+":") {
 				t.Errorf("%s: make %s: no such target", filepath.Base(page), match[1])
@@ -204,7 +209,8 @@ func TestDocumentationConfigurations(t *testing.T) {
 }
 
 // loads reads a file that a page shows, by its kind. A scenario stands in
-// examples/scenarios as far as the files that it names are concerned.
+// examples/scenarios as far as the files that it names are concerned; rules
+// without a backend get that of examples/apps.
 func (b block) loads() error {
 	text := []byte(b.text)
 	var err error
@@ -219,6 +225,11 @@ func (b block) loads() error {
 			}
 			return os.ReadFile(name)
 		})
+	case !strings.Contains(b.text, "\nbackends:"):
+		var backends []byte
+		if backends, err = os.ReadFile(exampleApps + "/pitot.yaml"); err == nil {
+			_, err = rule.Load(rule.File{Name: b.page, Text: text}, rule.File{Name: "pitot.yaml", Text: backends})
+		}
 	default:
 		_, err = rule.Load(rule.File{Name: b.page, Text: text})
 	}
@@ -227,11 +238,7 @@ func (b block) loads() error {
 
 // TestDocumentationLinks finds the file behind each relative link.
 func TestDocumentationLinks(t *testing.T) {
-	pages, err := filepath.Glob(repository + "/docs/*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, page := range append(pages, repository+"/README.md", repository+"/CONTRIBUTING.md") {
+	for _, page := range pages(t) {
 		for _, match := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(readText(t, page), -1) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(page), match[1])); err != nil {
 				t.Errorf("%s: %v", page, err)
@@ -284,4 +291,20 @@ func served(set *rule.Set, metric autoscalingv2.MetricSpec) (name string, ok boo
 		_, ok = set.External(name)
 	}
 	return name, ok
+}
+
+// TestTroubleshootingKnowsEveryReason finds each reason of a condition that the
+// HPA controller may give, but those that all is well.
+func TestTroubleshootingKnowsEveryReason(t *testing.T) {
+	page := readText(t, repository+"/docs/troubleshooting.md")
+	well := []string{"SucceededGetScale", "SucceededRescale", "ValidMetricFound", "NotScaledToZero"}
+	reasons := regexp.MustCompile(`Reason = "(\w+)"`).FindAllStringSubmatch(readText(t, repository+"/pkg/hpa/conditions.go"), -1)
+	if len(reasons) == 0 {
+		t.Fatal("no reason found")
+	}
+	for _, reason := range reasons {
+		if !slices.Contains(well, reason[1]) && !strings.Contains(page, "`"+reason[1]+"`") {
+			t.Errorf("docs/troubleshooting.md does not know %s", reason[1])
+		}
+	}
 }
