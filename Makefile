@@ -11,7 +11,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION)
 
 # What the tests run beside Pitot, from Debian.
-DEBIAN_PACKAGES := buildah celery chromium conntrack containerd containernetworking-plugins curl debootstrap gunicorn ipset iptables jq \
+DEBIAN_PACKAGES := buildah celery chromium conntrack containerd containernetworking-plugins curl debootstrap gunicorn iproute2 ipset iptables jq \
 	nftables prometheus-redis-exporter python3-django-prometheus python3-fastapi python3-flask python3-ipykernel python3-matplotlib \
 	python3-nbclient python3-pandas python3-prometheus-client python3-redis redis-server runc shellcheck uvicorn
 
@@ -93,7 +93,7 @@ release-test: deps ## The workflows (valid, pinned, least rights), and the bills
 	cd hack/sbom && go test -count=1 ./...
 
 .PHONY: e2e
-e2e: deps ## The cluster test: a real control plane, Prometheus, Redis and Python pods
+e2e: deps ## The cluster tests: a real control plane, Prometheus, Redis and Python pods; the chart on a real node
 	hack/testbin.sh prometheus >/dev/null
 	hack/testbin.sh plane >/dev/null
 	hack/testbin.sh node >/dev/null
@@ -122,6 +122,8 @@ test-long: test fuzz mutants conformance ## Everything, and what takes longer: f
 	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
 	cd test/release && PITOT_TEST_RELEASE=1 go test -count=1 -v -timeout 60m -run TestRelease .
 	cd test/e2e && PITOT_TEST_FIDELITY=20m go test -count=1 -v -timeout 40m -run TestFidelity .
+	hack/testbin.sh helm3 >/dev/null
+	cd test/e2e && PITOT_TEST_HELM=helm3 PITOT_TEST_REAPPLY=10m go test -count=1 -v -timeout 60m ./install
 
 .PHONY: fuzz
 fuzz: ## Every fuzz target for FUZZTIME (default 1m)
