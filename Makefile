@@ -77,7 +77,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 integration: ## Against a real Prometheus: queries, alerts, the dashboard
 	hack/testbin.sh prometheus >/dev/null
 	go test -tags integration -count=1 ./pkg/internal/promapi
-	go test -tags integration -count=1 -timeout 20m -run 'TestAlertsFire' -v ./pkg/app
+	go test -tags integration -count=1 -timeout 20m -run 'TestAlertsFire|TestCheckAgainst' -v ./pkg/app
 
 .PHONY: browser
 browser: deps ## The page of a simulation, opened in headless Chromium

@@ -78,6 +78,9 @@ errors on the live Prometheus. Warnings do not count.`,
 			return err
 		}
 		if teams, found, err := checkTeams(files); found {
+			if live.against != "" {
+				return usageError("--against tries the rules of configurations, and there is the ConfigMap of a team among the files")
+			}
 			return teams.report(env, *output, err)
 		}
 		set, err := rule.Load(files...)

@@ -116,6 +116,14 @@ func TestProbeLeavesRulesAloneThatKnowTheLabels(t *testing.T) {
 	}
 }
 
+// TestTheTargetsTellWhereThereAreNoRules: those of teams come and go.
+func TestTheTargetsTellWhereThereAreNoRules(t *testing.T) {
+	db := store(t, "up kubernetes_namespace=shop", "requests namespace=shop")
+	if got, want := show(Probe(t.Context(), db, nil)), "legacy-annotations: 1 of 1 targets that are up have kubernetes_namespace"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestTheProbeFindsNamesThatAreNoIdentifiers(t *testing.T) {
 	rules := rulesOf(t, `metric: m, type: External, query: 'sum by (namespace) ({"http.requests|x"})'`)
 	db := store(t, "http.requests|x k8s_namespace_name=shop", "httpXrequests namespace=shop", "x namespace=shop")
