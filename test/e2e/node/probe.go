@@ -17,6 +17,7 @@ var tools = []struct{ pkg, file string }{
 	{"containernetworking-plugins", "/usr/lib/cni/bridge"},
 	{"conntrack", "/usr/sbin/conntrack"},
 	{"debootstrap", "/usr/sbin/debootstrap"},
+	{"iproute2", "/usr/sbin/ip"},
 	{"iptables", "/usr/sbin/iptables"},
 	{"nftables", "/usr/sbin/nft"},
 	{"runc", "/usr/sbin/runc"},
