@@ -73,6 +73,8 @@ const (
 	podsPath   = "/api/v1/pods"
 	hpasPath   = "/apis/autoscaling/v2/horizontalpodautoscalers"
 	slicesPath = "/apis/discovery.k8s.io/v1/endpointslices"
+
+	configMapsPath = "/api/v1/configmaps"
 )
 
 // What a cluster holds, by path: kind and API version of the objects, and all of them.
@@ -86,6 +88,10 @@ var held = map[string]struct {
 	hpasPath: {"HorizontalPodAutoscaler", "autoscaling/v2", []string{
 		`"metadata": {"namespace": "shop", "name": "web", "resourceVersion": "1"},
 		 "spec": {"metrics": [{"type": "External", "external": {"metric": {"name": "ready"}}}]}`,
+	}},
+	configMapsPath: {"ConfigMap", "v1", []string{
+		`"metadata": {"namespace": "shop", "name": "web", "resourceVersion": "1", "labels": {"pitot.dev/rules": "true"}},
+		 "data": {"rules.yaml": "apiVersion: pitot.dev/v1alpha1\nkind: Config\nrules:\n- {metric: mine, type: External, query: sum(load)}\n- {metric: wrong, type: External, query: sum(}"}`,
 	}},
 	slicesPath: {"EndpointSlice", "discovery.k8s.io/v1", []string{
 		`"metadata": {"namespace": "shop", "name": "web-x", "resourceVersion": "1", "labels": {"kubernetes.io/service-name": "web"}},

@@ -132,8 +132,8 @@ func (q teamQuerier) Query(ctx context.Context, expr string, at time.Time) (inst
 	return profile.Query(ctx, q.client, found.Profile, expr, at)
 }
 
-// allTeams stands for all teams at once. No namespace has a capital letter.
-const allTeams = "Teams"
+// allTeams stands for all teams at once. It is the name of no namespace.
+const allTeams = "*"
 
 // operatorsBackend is the backend of the configuration that a team's leads to. The
 // names of the others have no slash.
