@@ -89,8 +89,9 @@ func checkName(t *testing.T, r release, o object) {
 		if namespace != "" {
 			t.Errorf("%s has no namespace, and says %q", o, namespace)
 		}
-	case "RoleBinding":
-		if namespace != r.namespace && namespace != "kube-system" {
+	case "Role", "RoleBinding":
+		elsewhere := namespace == "kube-system" || strings.HasSuffix(o.meta.GetName(), ":teams")
+		if namespace != r.namespace && !elsewhere {
 			t.Errorf("%s is in another namespace than the release", o)
 		}
 	default:

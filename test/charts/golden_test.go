@@ -7,6 +7,9 @@ import (
 	"testing"
 
 	"github.com/pmezard/go-difflib/difflib"
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
 )
 
 const defaultsFile = "testdata/defaults.yaml"
@@ -19,9 +22,50 @@ func TestDefaults(t *testing.T) {
 func TestDifferences(t *testing.T) {
 	usual := manifest(rendered(t, defaults()))
 	eachValueSet(t, func(t *testing.T, r release) {
-		diff := unified(defaultsFile, usual, "these values", manifest(rendered(t, r)))
+		diff := unified(defaultsFile, usual, "these values", manifest(withoutFiles(rendered(t, r))))
 		golden(t, "testdata/values/"+filepath.Base(t.Name())+".diff", diff)
 	})
+}
+
+// withoutFiles leaves out what stands in files of its own.
+func withoutFiles(files map[string]string) map[string]string {
+	for _, name := range []string{"pitot/templates/dashboard.yaml", "pitot/templates/prometheusrule.yaml"} {
+		if head, _, ok := strings.Cut(files[name], "\nspec:\n"); ok {
+			files[name] = head + "\nspec: # …"
+		}
+		if head, _, ok := strings.Cut(files[name], "\ndata:\n"); ok {
+			files[name] = head + "\ndata: # …"
+		}
+	}
+	return files
+}
+
+// TestFiles finds the alerts and the dashboard as their authors wrote them.
+func TestFiles(t *testing.T) {
+	r := defaults()
+	r.values["prometheusRule"] = map[string]any{"enabled": true, "autoscalers": true}
+	r.values["dashboard"] = map[string]any{"enabled": true}
+	all := decode(t, manifest(rendered(t, r)))
+
+	var want monitoring.PrometheusRuleSpec
+	for _, file := range []string{"alerts.yaml", "alerts-hpa.yaml"} {
+		var spec monitoring.PrometheusRuleSpec
+		read(t, chartPath+"/files/"+file, func(text []byte) error { return yaml.UnmarshalStrict(text, &spec) })
+		want.Groups = append(want.Groups, spec.Groups...)
+	}
+	equal(t, "alerts", one[*monitoring.PrometheusRule](t, all).Spec, want)
+
+	dashboard, err := os.ReadFile(chartPath + "/files/dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range of[*corev1.ConfigMap](all) {
+		if got, ok := o.Data["pitot.json"]; ok {
+			equal(t, "dashboard", strings.TrimSpace(got), strings.TrimSpace(string(dashboard)))
+			return
+		}
+	}
+	t.Error("no dashboard")
 }
 
 func TestNotes(t *testing.T) {

@@ -49,10 +49,15 @@ func checkRights(t *testing.T, all []object) {
 			ResourceNames: []string{strings.TrimPrefix(secret, "$(NAMESPACE)/")}, Verbs: []string{"get", "list", "watch", "update"},
 		})
 	}
-	if slices.Contains(pitot.Args, "--team-rules") {
+	granted := rightsOf(t, all, account)
+	namespaces := arguments(pitot, "--team-rules-namespace")
+	for _, namespace := range namespaces {
+		equal(t, "rights in the namespace of a team", granted[namespace], teamRights)
+		delete(granted, namespace)
+	}
+	if slices.Contains(pitot.Args, "--team-rules") && len(namespaces) == 0 {
 		clusterWide = append(clusterWide, teamRights...)
 	}
-	granted := rightsOf(t, all, account)
 	equal(t, "rights in all namespaces", granted[""], clusterWide)
 	equal(t, "rights in the namespace of the release", granted[deployment.Namespace], inNamespace)
 	delete(granted, "")
@@ -66,7 +71,7 @@ func checkRights(t *testing.T, all []object) {
 // teamRights are those to read the rules of teams and to tell them what is wrong with them.
 var teamRights = []rbacv1.PolicyRule{
 	{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list", "watch"}},
-	{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
+	{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}},
 }
 
 // builtIn are the roles of Kubernetes' own that Pitot's account has: to ask who a

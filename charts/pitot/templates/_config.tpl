@@ -24,7 +24,11 @@
 prometheus.yaml: |
   {{- toYaml $head | nindent 2 }}
   backends:
-  {{- toYaml (list (merge (dict "name" "prometheus") .Values.prometheus)) | nindent 2 }}
+  {{- $backend := merge (dict "name" "prometheus") .Values.prometheus }}
+  {{- if and .Values.teamRules.enabled (not (hasKey $backend "teams")) }}
+  {{- $_ := set $backend "teams" true }}
+  {{- end }}
+  {{- toYaml (list $backend) | nindent 2 }}
 {{- end }}
 {{- if kindIs "string" .Values.config }}
 {{- if .Values.config }}
