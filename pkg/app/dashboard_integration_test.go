@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // checkDashboard evaluates every query of the dashboard over a time in which all
@@ -67,7 +68,7 @@ func draw(page *strings.Builder, p panel, m *monitored, drawn []drawing) {
 		for i, d := range drawn {
 			fmt.Fprintf(page, `<polyline fill=none stroke="hsl(%d 70%% 40%%)" points="`, i*67%360)
 			for _, one := range real(d.points) {
-				x := one.at.Sub(m.began).Seconds() / drawn[0].points[len(drawn[0].points)-1].at.Sub(m.began).Seconds()
+				x := one.at.Sub(m.began).Seconds() / time.Since(m.began).Seconds()
 				fmt.Fprintf(page, "%.1f,%.1f ", x*float64(width-8), float64(height)/2*(1-one.value/max(top, 1e-9)))
 			}
 			page.WriteString(`"/>`)

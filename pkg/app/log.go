@@ -47,8 +47,11 @@ func (o *logOptions) logger(env Env) (*zap.Logger, error) {
 const mostPerMinute = 60
 
 // sampled returns log without what repeats too often. Of each entry that it leaves
-// out, dropped is told.
+// out, dropped is told. Who asks for the debug level gets everything.
 func sampled(log *zap.Logger, dropped func()) *zap.Logger {
+	if log.Core().Enabled(zap.DebugLevel) {
+		return log
+	}
 	hook := zapcore.SamplerHook(func(_ zapcore.Entry, decision zapcore.SamplingDecision) {
 		if decision&zapcore.LogDropped != 0 {
 			dropped()
