@@ -248,7 +248,7 @@ func testAuthorization(t *testing.T, c *cluster) {
 	const path, other = v1beta1 + "pods/front-1/page_requests_per_second", v1beta1 + "deployments.apps/store/page_requests_per_second"
 	users := map[string]*rest.Config{}
 	for _, name := range []string{"reader", "narrow", "stranger"} {
-		users[name] = c.user(c, "user-"+name, name)
+		users[name] = c.control.User("user-"+name, name)
 	}
 	for _, test := range []struct {
 		user, path string

@@ -5,13 +5,13 @@
 //
 // The pieces, each in its own file:
 //
-//	plane.go       etcd and the control plane
+//	plane.go       the control plane, and kwok
 //	manifest.go    YAML from testdata, applied as kubectl would
 //	prometheus.go  Prometheus servers and the files that name their targets
 //	shop.go        one Python process for every pod of the shop
 //	page.go        a metrics page with counters of known rates
 //	redis.go       Redis and its exporter
-//	load.go        requests at a given rate
+//	load.go        requests to the shop
 //	apps.go        the applications of examples/apps, run by their manifests
 //	customers.go   requests to them, counted
 //	farm.go        Prometheus servers that fail on command
@@ -24,8 +24,9 @@
 //	cluster.go     all of them together, and waiting
 //
 // What another test of a cluster needs too is in packages of its own: child
-// processes and waiting (trial), certificates (pki), manifests (manifest) and
-// programs to build (testbin).
+// processes and waiting (trial), certificates (pki), the control plane (plane),
+// manifests (manifest), requests at an even rate (traffic) and programs to build
+// (testbin). Package node has a real node, and package install the tests on it.
 //
 // A pod here is a real object that a real controller made; only its containers
 // are not run by a kubelet. README.md says how to run one test and where the

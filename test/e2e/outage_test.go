@@ -18,7 +18,7 @@ func testOutage(t *testing.T, c *cluster) {
 	c.openNamespace(t, "outage", "outage")
 	c.apply(t, "hpa-outage.yaml", nil)
 	load := c.startLoad("outage", "shop", fast, 17)
-	defer load.stop()
+	defer load.Stop()
 	c.awaitReplicas(t, "outage", "shop", 2)
 	c.awaitScalingActive(t, "outage", "shop", time.Minute, corev1.ConditionTrue)
 
@@ -40,7 +40,7 @@ func testOutage(t *testing.T, c *cluster) {
 	c.Throughout(t, 5*time.Second, "with the first values nothing moves", steady)
 	c.awaitCurrent(t, "outage", "outage_requests_per_second", func(perPod float64) bool { return perPod > 8 && perPod < 9 })
 	c.awaitReplicas(t, "outage", "shop", 2)
-	load.stop()
+	load.Stop()
 	c.awaitReplicas(t, "outage", "shop", 1)
 }
 

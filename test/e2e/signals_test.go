@@ -27,9 +27,9 @@ func testRequestRate(t *testing.T, c *cluster) {
 	c.openNamespace(t, "rate", "main")
 	c.apply(t, "hpa-rate.yaml", nil)
 	load := c.startLoad("rate", "shop", fast, 27)
-	defer load.stop()
+	defer load.Stop()
 	c.awaitReplicas(t, "rate", "shop", 3)
-	load.stop()
+	load.Stop()
 	c.awaitReplicas(t, "rate", "shop", 1)
 }
 
@@ -39,7 +39,7 @@ func testP95(t *testing.T, c *cluster) {
 	c.openNamespace(t, "p95", "main")
 	c.apply(t, "hpa-p95.yaml", nil)
 	load := c.startLoad("p95", "shop", slow, 4)
-	defer load.stop()
+	defer load.Stop()
 	c.awaitReplicas(t, "p95", "shop", 2)
 	hpa, err := c.hpa(c.Ctx, "p95", "shop")
 	if err != nil {
@@ -48,7 +48,7 @@ func testP95(t *testing.T, c *cluster) {
 	if p95, err := current(hpa, "http_p95_seconds"); err != nil || p95 < 0.3 || p95 > 0.5 {
 		t.Errorf("the HPA reads a p95 of %g s (%v), the requests take 0.33 s", p95, err)
 	}
-	load.stop()
+	load.Stop()
 	c.awaitReplicas(t, "p95", "shop", 1)
 }
 
@@ -79,18 +79,18 @@ func testLargerOfTwo(t *testing.T, c *cluster) {
 
 	// Many fast requests: 17 a second are for 2 pods, 0.05 s of 0.2 s for 1.
 	load := c.startLoad("two", "shop", fast, 17)
-	defer load.stop()
+	defer load.Stop()
 	c.awaitReplicas(t, "two", "shop", 2)
 	c.awaitCurrent(t, "two", "http_p95_seconds", func(p95 float64) bool { return p95 > 0 && p95 < 0.1 })
-	load.stop()
+	load.Stop()
 
 	// Few slow requests: 4 a second are for 1 pod, 0.4 s of 0.2 s for twice as many.
 	load = c.startLoad("two", "shop", slow, 4)
-	defer load.stop()
+	defer load.Stop()
 	c.awaitReplicas(t, "two", "shop", 3)
 	c.awaitCurrent(t, "two", "http_requests_per_second", func(perPod float64) bool { return perPod > 0 && perPod < 3 })
 	c.awaitReplicas(t, "two", "shop", 3)
-	load.stop()
+	load.Stop()
 	c.awaitReplicas(t, "two", "shop", 1)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ import (
 	"k8s.io/metrics/pkg/apis/custom_metrics/v1beta2"
 
 	"github.com/pitot-autoscaling/pitot/test/e2e/node"
-	"github.com/pitot-autoscaling/pitot/test/e2e/stream"
+	"github.com/pitot-autoscaling/pitot/test/e2e/traffic"
 )
 
 const (
@@ -152,7 +153,9 @@ func hasValue(body []byte) error {
 }
 
 func (r *release) scale(t *testing.T) {
-	load := stream.Load(r.Ctx, 30, shopURL)
+	// A connection for each request, so that the Service spreads them.
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	load := traffic.Load(r.Ctx, client, 30, func(int) string { return shopURL })
 	defer load.Stop()
 	r.awaitReplicas(t, 4)
 	load.Stop()
@@ -172,7 +175,10 @@ func (r *release) awaitReplicas(t *testing.T, n int32) {
 			return nil
 		}
 		hpa, err := r.Client.AutoscalingV2().HorizontalPodAutoscalers("shop").Get(ctx, "web", metav1.GetOptions{})
-		return fmt.Errorf("%d replicas, %d ready; the HPA: %+v (%v)", *deployment.Spec.Replicas, deployment.Status.ReadyReplicas, hpa.Status, err)
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%d replicas, %d ready; the HPA: %+v", *deployment.Spec.Replicas, deployment.Status.ReadyReplicas, hpa.Status)
 	})
 }
 
@@ -216,7 +222,7 @@ const settle = 35 * time.Second
 // over. No read may fail.
 func (r *release) underLoad(t *testing.T, happen func()) {
 	t.Helper()
-	reads, err := stream.Read(r.Ctx, r.Admin, metricPath, readsPerSecond, hasValue)
+	reads, err := traffic.Read(r.Ctx, r.Admin, metricPath, readsPerSecond, hasValue)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package stream sends requests at an even rate and counts what became of reads.
-package stream
+// Package traffic sends requests at an even rate and counts what became of reads.
+package traffic
 
 import (
 	"context"
@@ -52,20 +52,23 @@ func (s *Stream) Stop() {
 // maxInFlight bounds the requests of a load that wait for an answer at once.
 const maxInFlight = 64
 
-// Load sends GET requests to a server, each on a connection of its own, so that
-// a Service spreads them. What the server counts is the truth: a request that a
-// departing pod cuts short is no failure.
-func Load(ctx context.Context, perSecond float64, url string) *Stream {
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// Load sends GET requests to the URL of each turn, or none where that is empty.
+// What the server counts is the truth: a request that a departing pod cuts short
+// is no failure.
+func Load(ctx context.Context, client *http.Client, perSecond float64, url func(turn int) string) *Stream {
 	inFlight := make(chan struct{}, maxInFlight)
-	return Start(ctx, perSecond, func(int) {
+	return Start(ctx, perSecond, func(turn int) {
+		target := url(turn)
+		if target == "" {
+			return
+		}
 		select {
 		case inFlight <- struct{}{}:
 			defer func() { <-inFlight }()
 		default:
 			return // the server is overwhelmed; more would not help
 		}
-		if response, err := client.Get(url); err == nil {
+		if response, err := client.Get(target); err == nil {
 			_, _ = io.Copy(io.Discard, response.Body)
 			_ = response.Body.Close()
 		}
@@ -111,8 +114,11 @@ func read(client *http.Client, url string, check func(body []byte) error) error 
 	}
 	body, err := io.ReadAll(answer.Body)
 	_ = answer.Body.Close()
-	if err != nil || answer.StatusCode/100 != 2 {
-		return fmt.Errorf("%s: %s (%v)", answer.Status, body, err)
+	if err != nil {
+		return fmt.Errorf("%s: %w", answer.Status, err)
+	}
+	if answer.StatusCode/100 != 2 {
+		return fmt.Errorf("%s: %s", answer.Status, body)
 	}
 	if check == nil {
 		return nil
