@@ -1,7 +1,6 @@
 package charts
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,7 +41,7 @@ type object struct {
 func (o object) kind() string { return o.GetObjectKind().GroupVersionKind().Kind }
 
 func (o object) String() string {
-	return strings.TrimPrefix(fmt.Sprintf("%s %s/%s", o.kind(), o.meta.GetNamespace(), o.meta.GetName()), " ")
+	return o.kind() + " " + strings.TrimPrefix(o.meta.GetNamespace()+"/"+o.meta.GetName(), "/")
 }
 
 // decode reads a manifest into typed objects. A field that their types do not
@@ -101,7 +100,7 @@ func pitotOf(d *appsv1.Deployment) *corev1.Container {
 	return &containers[slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == "pitot" })]
 }
 
-// argument returns the values of a flag of Pitot, in the order in which they are given.
+// arguments returns the values of a flag of Pitot, in the order in which they are given.
 func arguments(c *corev1.Container, flag string) (values []string) {
 	for _, arg := range c.Args {
 		if value, ok := strings.CutPrefix(arg, flag+"="); ok {
