@@ -48,6 +48,19 @@ func TestRenameReachesEveryPlaceThatNamesALabel(t *testing.T) {
 	}
 }
 
+func TestRenameLeavesTheReceiverAlone(t *testing.T) {
+	const text = `label_replace(sum by (pod) (x{pod="a"}), "pod", "$1", "pod", "(.*)") * on (pod) group_left (job) count_values by (job) ("pod", y)`
+	e, err := promexpr.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := e.LabelNames()
+	e.Rename(map[string]string{"pod": "instance", "instance": "pod"})
+	if diff := cmp.Diff(before, e.LabelNames()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestLabelNames(t *testing.T) {
 	e, err := promexpr.Parse(`label_replace(sum by (a) (x{b="1"}), "c", "$1", "d", "(.*)") * on (e) group_left (f) count_values without (g) ("h", y)`)
 	if err != nil {
