@@ -78,3 +78,9 @@ func TestTeamsAreCountedAsOne(t *testing.T) {
 		})
 	}
 }
+
+func TestThePageOfTeamRulesShowsTheExample(t *testing.T) {
+	if !strings.Contains(readText(t, repository+"/docs/team-rules.md"), "```yaml\n"+readText(t, repository+"/examples/team-rules.yaml")+"```\n") {
+		t.Error("docs/team-rules.md does not show examples/team-rules.yaml as it is")
+	}
+}
