@@ -48,7 +48,7 @@ func (noCluster) Departed(string, pods.Workload, time.Time) []string { return ni
 
 // podIndex starts the pod index of the cluster. Its ready check is nil where
 // there is no cluster to wait for.
-func (o *serveOptions) podIndex(ctx context.Context, group *errgroup.Group) (index podIndex, ready map[string]func() error, err error) {
+func (o *serveOptions) podIndex(ctx context.Context, group *errgroup.Group, log *zap.Logger) (index podIndex, ready map[string]func() error, err error) {
 	if o.server.Standalone {
 		return noCluster{}, nil, nil
 	}
@@ -61,7 +61,27 @@ func (o *serveOptions) podIndex(ctx context.Context, group *errgroup.Group) (ind
 		return nil, nil, err
 	}
 	group.Go(func() error { x.Run(ctx); return nil })
+	group.Go(func() error { every(ctx, podsInterval, logPods(log, x.Err)); return nil })
 	return x, map[string]func() error{"pods": x.Ready}, nil
+}
+
+// podsInterval is the time between two looks at whether pods can be watched.
+const podsInterval = 10 * time.Second
+
+// logPods returns what logs when pods or their owners can no longer be listed or
+// watched, and when they can again.
+func logPods(log *zap.Logger, look func() error) func() {
+	var last error
+	return func() {
+		err := look()
+		switch {
+		case err != nil && last == nil:
+			log.Warn("pods are not watched: values are of the pods that were known", zap.Error(err))
+		case err == nil && last != nil:
+			log.Info("pods are watched again")
+		}
+		last = err
+	}
 }
 
 func newPodIndex(cluster *rest.Config) (*pods.Index, error) {

@@ -190,3 +190,17 @@ func TestWhatRepeatsWithoutEndIsLeftOut(t *testing.T) {
 		}
 	})
 }
+
+func TestPodsThatCannotBeWatchedAreToldOnce(t *testing.T) {
+	core, logs := observer.New(zap.InfoLevel)
+	var err error
+	look := logPods(zap.New(core), func() error { return err })
+	for _, err = range []error{nil, nil, errors.New("forbidden"), errors.New("forbidden, attempt 2"), nil, nil} {
+		look()
+	}
+	var got []string
+	for _, entry := range logs.All() {
+		got = append(got, entry.Message)
+	}
+	wantLog(t, got, "pods are not watched: values are of the pods that were known", "pods are watched again")
+}

@@ -108,7 +108,7 @@ func (o *serveOptions) run(ctx context.Context, env Env, given func(flag string)
 	defer store.Close()
 
 	group, ctx := errgroup.WithContext(ctx)
-	index, ready, err := o.podIndex(ctx, group)
+	index, ready, err := o.podIndex(ctx, group, log.Named("pods"))
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 type servedPitot struct {
 	url    string
 	client *http.Client
+	stderr *lockedBuffer
 }
 
 // serve runs "pitot serve --standalone" until the test ends.
@@ -39,8 +40,8 @@ func serve(t *testing.T, args ...string) *servedPitot {
 func startServing(t *testing.T, args ...string) *servedPitot {
 	t.Helper()
 	process := pitot(t, append([]string{"serve", "--secure-port", "0"}, args...)...)
-	var stderr lockedBuffer
-	process.Stderr = &stderr
+	stderr := &lockedBuffer{}
+	process.Stderr = stderr
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func startServing(t *testing.T, args ...string) *servedPitot {
 			t.Errorf("%v: %s", err, stderr.String())
 		}
 	})
-	p := &servedPitot{client: &http.Client{Transport: transport}}
+	p := &servedPitot{client: &http.Client{Transport: transport}, stderr: stderr}
 	address := regexp.MustCompile(`"url":"(https://[^"]+)"`)
 	within(t, "the server's address", func() bool {
 		if match := address.FindStringSubmatch(stderr.String()); match != nil {

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/klog/v2"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/mirror"
 )
@@ -107,8 +108,10 @@ func (k *Keeper) Ready() error {
 func (k *Keeper) Run(ctx context.Context) {
 	var watches sync.WaitGroup
 	defer watches.Wait()
+	// The libraries would log every attempt that fails. A watch only saves time.
+	silent := klog.NewContext(ctx, klog.Logger{})
 	for _, run := range k.watches() {
-		watches.Go(func() { run(ctx) })
+		watches.Go(func() { run(silent) })
 	}
 	failures := 0
 	for {

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	discoveryclient "k8s.io/client-go/kubernetes/typed/discovery/v1"
 	"k8s.io/client-go/metadata"
+	"k8s.io/klog/v2"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/mirror"
 )
@@ -155,8 +156,9 @@ func (x *Index) Follow(group, resource string) {
 }
 
 // Run lists and watches until ctx is done. What fails is tried again, with
-// backoff; what was known stays known meanwhile. Call it once.
+// backoff; what was known stays known meanwhile, and Err says why. Call it once.
 func (x *Index) Run(ctx context.Context) {
+	ctx = klog.NewContext(ctx, klog.Logger{}) // the libraries would log every attempt that fails
 	var wg sync.WaitGroup
 	for _, s := range x.sources {
 		wg.Go(func() { s.Run(ctx) })
