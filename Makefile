@@ -37,10 +37,14 @@ image: deps ## Build the image into bin/image, for amd64 and arm64
 release: ## Make everything that a release publishes into dist, and publish nothing: make release VERSION=v1.2.3
 	VERSION='$(VERSION)' hack/release.sh dist
 
+.PHONY: site
+site: ## Build the documentation site into site (needs Node 18 or later)
+	cd hack/site && npm ci --ignore-scripts --no-audit --no-fund && npm run build
+
 ##@ Test
 
 .PHONY: test
-test: unit race lint integration browser image-test release-test conformance-quick e2e ## Everything: what CI runs
+test: unit race lint integration browser image-test release-test site-test conformance-quick e2e ## Everything: what CI runs
 
 .PHONY: unit
 unit: ## The fast part: unit tests
@@ -58,6 +62,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	cd test/conformance/manifests && GOFLAGS=-trimpath $$(../../../hack/testbin.sh tools)/golangci-lint run --config ../../../.golangci.yml ./...
 	cd test/browser && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/image && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
+	cd test/site && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/release && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd hack/sbom && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	shellcheck .ci/run hack/*.sh
@@ -67,6 +72,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	cd test/browser && go mod tidy -diff
 	cd test/image && go mod tidy -diff
 	cd test/release && go mod tidy -diff
+	cd test/site && go mod tidy -diff
 	cd hack/roots && go mod tidy -diff
 	cd hack/sbom && go mod tidy -diff
 	cd test/conformance && go mod tidy -diff
@@ -91,6 +97,10 @@ image-test: deps ## The image: who runs in it, what is in it, the same bytes aga
 release-test: deps ## The workflows (valid, pinned, least rights), and the bills of materials
 	cd test/release && go test -count=1 ./...
 	cd hack/sbom && go test -count=1 ./...
+
+.PHONY: site-test
+site-test: deps site ## Links, anchors and YAML of the documentation; its site in headless Chromium
+	cd test/site && go test -count=1 ./...
 
 .PHONY: e2e
 e2e: deps ## The cluster tests: a real control plane, Prometheus, Redis and Python pods; the chart on a real node
@@ -152,6 +162,7 @@ deps: ## Install what the tests need from Debian, if it is missing (root)
 	@if ! dpkg-query -W -f '$${Status}\n' $(DEBIAN_PACKAGES) 2>/dev/null | awk '!/install ok installed/{bad=1} END{exit bad || NR != $(words $(DEBIAN_PACKAGES))}'; then \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(DEBIAN_PACKAGES); \
 	fi
+	@command -v npm >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nodejs npm
 
 .PHONY: testbin
 testbin: ## Build the programs that tests run beside Pitot into the cache
@@ -168,7 +179,7 @@ fmt: ## Format the code
 
 .PHONY: clean
 clean: ## Remove what the build made here; the cache of test programs stays
-	rm -rf bin dist
+	rm -rf bin dist site
 
 .PHONY: help
 help: ## Print this
