@@ -15,30 +15,39 @@ import (
 // version is what the image is built as.
 const version = "v0.0.0-e2e"
 
-// makeImages makes the archives of all images that the test runs, in a folder.
-func makeImages(folder string) (archives []string, err error) {
-	for _, make := range []func(folder string) (archive string, err error){pitotImage, prometheusImage, shopImage} {
-		archive, err := make(folder)
-		if err != nil {
-			return nil, err
-		}
-		archives = append(archives, archive)
+// images are the archives of all images that the test runs.
+type images struct {
+	archives []string
+	pitot    string // the name of Pitot's
+}
+
+// makeImages makes them in a folder.
+func makeImages(folder string) (images, error) {
+	pitot, name, err := pitotImage(folder)
+	if err != nil {
+		return images{}, err
 	}
-	return archives, nil
+	prometheus, err := prometheusImage(folder)
+	if err != nil {
+		return images{}, err
+	}
+	shop, err := shopImage(folder)
+	return images{archives: []string{pitot, prometheus, shop}, pitot: name}, err
 }
 
 // pitotImage is the very image of a release, as "make image" builds it.
-func pitotImage(folder string) (archive string, err error) {
+func pitotImage(folder string) (archive, name string, err error) {
 	checkout, err := testbin.Checkout()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	command := exec.Command("hack/image.sh", folder)
 	command.Dir, command.Env = checkout, append(os.Environ(), "VERSION="+version, "GOWORK=off")
 	if out, err := command.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("hack/image.sh: %w: %s", err, out)
+		return "", "", fmt.Errorf("hack/image.sh: %w: %s", err, out)
 	}
-	return filepath.Join(folder, "pitot-"+runtime.GOARCH+".tar"), nil
+	text, err := os.ReadFile(filepath.Join(folder, "name"))
+	return filepath.Join(folder, "pitot-"+runtime.GOARCH+".tar"), strings.TrimSpace(string(text)), err
 }
 
 func prometheusImage(folder string) (archive string, err error) {

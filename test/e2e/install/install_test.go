@@ -36,9 +36,6 @@ const (
 	reapplyEnv = "PITOT_TEST_REAPPLY"
 )
 
-// values are the flags by which the release gets its values.
-var values = []string{"--values=testdata/values.yaml", "--set=image.tag=" + version, "--set=image.pullPolicy=Never"}
-
 // TestInstall is the life of a release: each step begins where the one before
 // it ended.
 func TestInstall(t *testing.T) {
@@ -52,7 +49,7 @@ func TestInstall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := node.Start(t, node.Options{HPASync: 5 * time.Second, Images: images})
+	c := node.Start(t, node.Options{HPASync: 5 * time.Second, Images: images.archives})
 	for _, file := range []string{"monitoring.yaml", "shop.yaml"} {
 		text, err := os.ReadFile(filepath.Join("testdata", file))
 		if err != nil {
@@ -60,7 +57,10 @@ func TestInstall(t *testing.T) {
 		}
 		c.Apply(t, string(text))
 	}
-	r := &release{Cluster: c, helm: newHelm(c)}
+	repository, tag, _ := strings.Cut(images.pitot, ":")
+	r := &release{Cluster: c, helm: newHelm(c), values: []string{
+		"--values=testdata/values.yaml", "--set=image.repository=" + repository, "--set=image.tag=" + tag, "--set=image.pullPolicy=Never",
+	}}
 	for _, step := range []struct {
 		name string
 		run  func(*testing.T)
@@ -83,11 +83,12 @@ func TestInstall(t *testing.T) {
 // A release is Pitot in the cluster: pitot in namespace pitot.
 type release struct {
 	*node.Cluster
-	helm helm
+	helm   helm
+	values []string // the flags by which it gets its values
 }
 
 func (r *release) install(t *testing.T) {
-	r.helm.run(t, append([]string{"install", "pitot", chart, "--namespace=pitot", "--create-namespace", "--wait"}, values...)...)
+	r.helm.run(t, append([]string{"install", "pitot", chart, "--namespace=pitot", "--create-namespace", "--wait"}, r.values...)...)
 	r.AwaitDeployment(t, "monitoring", "prometheus")
 	r.AwaitDeployment(t, "shop", "web")
 	r.Eventually(t, time.Minute, "Pitot's APIs are available", r.available)
@@ -183,7 +184,7 @@ func (r *release) awaitReplicas(t *testing.T, n int32) {
 }
 
 func (r *release) installTwice(t *testing.T) {
-	out, err := r.helm.try(append([]string{"install", "other", chart, "--namespace=other", "--create-namespace"}, values...)...)
+	out, err := r.helm.try(append([]string{"install", "other", chart, "--namespace=other", "--create-namespace"}, r.values...)...)
 	if err == nil {
 		t.Fatal("helm install has succeeded")
 	}
@@ -201,7 +202,7 @@ func (r *release) upgrade(t *testing.T) {
 	r.underLoad(t, func() {
 		r.helm.run(t, append([]string{
 			"upgrade", "pitot", chart, "--namespace=pitot", "--wait", "--set=server.maxAge=1m", "--set=podLabels.generation=two",
-		}, values...)...)
+		}, r.values...)...)
 		r.AwaitDeployment(t, "pitot", "pitot")
 	})
 }
@@ -258,7 +259,7 @@ func (r *release) reapply(t *testing.T, flags ...string) {
 		}
 	}
 	rendered := filepath.Join(t.TempDir(), "pitot.yaml")
-	text := r.helm.run(t, append([]string{"template", "pitot", chart, "--namespace=pitot"}, values...)...)
+	text := r.helm.run(t, append([]string{"template", "pitot", chart, "--namespace=pitot"}, r.values...)...)
 	if err := os.WriteFile(rendered, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}

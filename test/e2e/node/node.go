@@ -108,8 +108,12 @@ func Start(t *testing.T, options Options) *Cluster {
 	pause := c.buildPause()
 	c.startInit(pause)
 	c.connect()
-	c.startContainerd(append([]string{c.pauseArchive(pause)}, options.Images...))
+	c.startContainerd()
+	imported := make(chan error, 1)
+	archives := append([]string{c.pauseArchive(pause)}, options.Images...)
+	go func() { imported <- c.importAll(archives) }() // it takes seconds, mostly of the disk
 	c.startPlane(options)
+	c.Check(<-imported)
 	c.Explain = c.explain
 	c.startKubelet()
 	c.startProxy()
@@ -213,22 +217,21 @@ func (c *Cluster) pauseArchive(program string) string {
 	return archive
 }
 
-func (c *Cluster) startContainerd(images []string) {
+func (c *Cluster) startContainerd() {
 	config := c.config("containerd.toml", map[string]any{"Data": c.Data(""), "Config": filepath.Join(c.Folder, "config"), "Pause": pauseImage})
 	c.config("cni/10-bridge.conflist", map[string]any{"PodRange": PodRange})
 	c.Start(c.enter(trial.Command{Name: "containerd", Path: "/usr/bin/containerd", Args: []string{"--config", config}}))
 	c.Eventually(c.T, plane.ProbeTime, "containerd answers", func(ctx context.Context) error { return c.ctr(ctx, "version") })
-	for _, archive := range images {
-		c.Import(c.T, archive)
-	}
 }
 
-// Import gives the images of an archive to the node.
-func (c *Cluster) Import(t *testing.T, archive string) {
-	t.Helper()
-	if err := c.ctr(c.Ctx, "images", "import", archive); err != nil {
-		t.Fatal(err)
+// importAll gives the images of archives to the node.
+func (c *Cluster) importAll(archives []string) error {
+	for _, archive := range archives {
+		if err := c.ctr(c.Ctx, "images", "import", archive); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // ctr runs containerd's client in the node.
