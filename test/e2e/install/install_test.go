@@ -58,7 +58,7 @@ func TestInstall(t *testing.T) {
 		c.Apply(t, string(text))
 	}
 	repository, tag, _ := strings.Cut(images.pitot, ":")
-	r := &release{Cluster: c, helm: newHelm(c), values: []string{
+	r := &release{Cluster: c, shell: newShell(c), values: []string{
 		"--values=testdata/values.yaml", "--set=image.repository=" + repository, "--set=image.tag=" + tag, "--set=image.pullPolicy=Never",
 	}}
 	for _, step := range []struct {
@@ -83,12 +83,12 @@ func TestInstall(t *testing.T) {
 // A release is Pitot in the cluster: pitot in namespace pitot.
 type release struct {
 	*node.Cluster
-	helm   helm
+	shell  shell
 	values []string // the flags by which it gets its values
 }
 
 func (r *release) install(t *testing.T) {
-	r.helm.run(t, append([]string{"install", "pitot", chart, "--namespace=pitot", "--create-namespace", "--wait"}, r.values...)...)
+	r.shell.helm(t, append([]string{"install", "pitot", chart, "--namespace=pitot", "--create-namespace", "--wait"}, r.values...)...)
 	r.AwaitDeployment(t, "monitoring", "prometheus")
 	r.AwaitDeployment(t, "shop", "web")
 	r.Eventually(t, time.Minute, "Pitot's APIs are available", r.available)
@@ -184,12 +184,12 @@ func (r *release) awaitReplicas(t *testing.T, n int32) {
 }
 
 func (r *release) installTwice(t *testing.T) {
-	out, err := r.helm.try(append([]string{"install", "other", chart, "--namespace=other", "--create-namespace"}, r.values...)...)
+	_, err := r.shell.tryHelm(append([]string{"install", "other", chart, "--namespace=other", "--create-namespace"}, r.values...)...)
 	if err == nil {
 		t.Fatal("helm install has succeeded")
 	}
-	t.Log(strings.TrimSpace(out))
-	if owner := "pitot/pitot (Helm release pitot)"; !strings.Contains(out, owner) {
+	t.Log(err)
+	if owner := "pitot/pitot (Helm release pitot)"; !strings.Contains(err.Error(), owner) {
 		t.Errorf("it does not name the owner, %s", owner)
 	}
 	if err := r.available(r.Ctx); err != nil {
@@ -200,7 +200,7 @@ func (r *release) installTwice(t *testing.T) {
 // upgrade replaces all pods.
 func (r *release) upgrade(t *testing.T) {
 	r.underLoad(t, func() {
-		r.helm.run(t, append([]string{
+		r.shell.helm(t, append([]string{
 			"upgrade", "pitot", chart, "--namespace=pitot", "--wait", "--set=server.maxAge=1m", "--set=podLabels.generation=two",
 		}, r.values...)...)
 		r.AwaitDeployment(t, "pitot", "pitot")
@@ -210,7 +210,7 @@ func (r *release) upgrade(t *testing.T) {
 // rollback replaces all pods again.
 func (r *release) rollback(t *testing.T) {
 	r.underLoad(t, func() {
-		r.helm.run(t, "rollback", "pitot", "1", "--namespace=pitot", "--wait")
+		r.shell.helm(t, "rollback", "pitot", "1", "--namespace=pitot", "--wait")
 		r.AwaitDeployment(t, "pitot", "pitot")
 	})
 }
@@ -259,14 +259,14 @@ func (r *release) reapply(t *testing.T, flags ...string) {
 		}
 	}
 	rendered := filepath.Join(t.TempDir(), "pitot.yaml")
-	text := r.helm.run(t, append([]string{"template", "pitot", chart, "--namespace=pitot"}, r.values...)...)
+	text := r.shell.helm(t, append([]string{"template", "pitot", chart, "--namespace=pitot"}, r.values...)...)
 	if err := os.WriteFile(rendered, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r.underLoad(t, func() {
 		began, times := time.Now(), 0
 		for ; time.Since(began) < period; times++ {
-			if _, err := r.helm.kubectl(append([]string{"apply", "--filename=" + rendered}, flags...)...); err != nil {
+			if _, err := r.shell.kubectl(append([]string{"apply", "--filename=" + rendered}, flags...)...); err != nil {
 				t.Fatal(err)
 			}
 			if err := r.available(r.Ctx); err != nil {
@@ -276,13 +276,13 @@ func (r *release) reapply(t *testing.T, flags ...string) {
 		}
 		t.Logf("applied %d times", times)
 	})
-	if out, err := r.helm.kubectl(append([]string{"diff", "--filename=" + rendered}, flags...)...); err != nil {
-		t.Errorf("after that, kubectl diff says: %v\n%s", err, out)
+	if _, err := r.shell.kubectl(append([]string{"diff", "--filename=" + rendered}, flags...)...); err != nil {
+		t.Errorf("after that, there is a difference: %v", err)
 	}
 }
 
 func (r *release) uninstall(t *testing.T) {
-	r.helm.run(t, "uninstall", "pitot", "--namespace=pitot", "--wait")
+	r.shell.helm(t, "uninstall", "pitot", "--namespace=pitot", "--wait")
 	r.Eventually(t, time.Minute, "nothing of Pitot is left", r.gone)
 
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "passing"}}
