@@ -124,7 +124,8 @@ type trial struct {
 	rule    *rule.Rule
 	options Options
 	report  Report
-	failed  bool // a query did, so that nothing more is asked
+	failed  bool      // a query did, so that nothing more is asked
+	at      time.Time // of the answer, by the backend's clock: all questions are about it
 }
 
 func (t *trial) run(ctx context.Context) {
@@ -156,7 +157,7 @@ func (t *trial) ask(ctx context.Context, expr string) []instant.Sample {
 	if t.failed {
 		return nil
 	}
-	vector, err := profile.Query(ctx, t.backend.Querier, t.backend.Profile, expr, time.Time{})
+	vector, err := profile.Query(ctx, t.backend.Querier, t.backend.Profile, expr, t.at)
 	if err != nil {
 		t.failed = true
 		t.find(Error, "query-failed", "", "%v", err)
@@ -191,7 +192,7 @@ func (t *trial) answer(ctx context.Context) instant.Vector {
 	for _, warning := range vector.Warnings {
 		t.find(Error, "partial", "an answer with warnings is not served", "the backend warns: %s", warning)
 	}
-	t.report.Answered = len(vector.Samples)
+	t.report.Answered, t.at = len(vector.Samples), vector.At
 	return vector
 }
 

@@ -15,9 +15,6 @@ import (
 	"github.com/pitot-autoscaling/pitot/pkg/rule"
 )
 
-// noTime leaves the evaluation time to the backend.
-var noTime time.Time
-
 // recently is how far scrapes are looked at.
 const recently = 10 * time.Minute
 
@@ -75,7 +72,7 @@ func (t *trial) interval(ctx context.Context, in promexpr.Input) time.Duration {
 		return 0
 	}
 	// Both ends count, and rounding must not lose the older.
-	n := t.number(ctx, "count_over_time(%s[%dms])", series, int64(begun*1000)+1)
+	n := t.number(ctx, "count_over_time(%s[%dms])", series, int64(math.Ceil(begun*1000))+1)
 	if n < 2 {
 		return 0
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/pitot-autoscaling/pitot/pkg/internal/instant"
@@ -160,13 +161,13 @@ func (t *trial) meant(ctx context.Context, metric string) string {
 		return ""
 	}
 	// Nothing hangs on it: where the backend refuses, there is no hint.
-	vector, err := t.backend.Querier.Query(ctx, fmt.Sprintf("group by (__name__) ({__name__=~%q})", ".*("+strings.Join(words, "|")+").*"), noTime)
+	vector, err := t.backend.Querier.Query(ctx, fmt.Sprintf("group by (__name__) ({__name__=~%q})", ".*("+strings.Join(words, "|")+").*"), t.at)
 	if err != nil {
 		return ""
 	}
 	var names []string
 	for _, s := range vector.Samples {
-		names = append(names, s.Labels.Get(labels.MetricName))
+		names = append(names, s.Labels.Get(model.MetricNameLabel))
 	}
 	return place.DidYouMean(metric, names)
 }
