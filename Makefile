@@ -44,7 +44,7 @@ site: ## Build the documentation site into site (needs Node 18 or later)
 ##@ Test
 
 .PHONY: test
-test: unit race lint integration browser image-test release-test site-test conformance-quick e2e ## Everything: what CI runs
+test: unit race lint integration charts browser image-test release-test site-test conformance-quick e2e ## Everything: what CI runs
 
 .PHONY: unit
 unit: ## The fast part: unit tests
@@ -61,6 +61,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	cd test/conformance && GOFLAGS=-trimpath $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/conformance/manifests && GOFLAGS=-trimpath $$(../../../hack/testbin.sh tools)/golangci-lint run --config ../../../.golangci.yml ./...
 	cd test/browser && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
+	cd test/charts && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/image && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/site && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
 	cd test/release && $$(../../hack/testbin.sh tools)/golangci-lint run --config ../../.golangci.yml ./...
@@ -70,6 +71,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	cd test/e2e && go mod tidy -diff
 	for module in plane helm helm3; do (cd hack/tools/$$module && go mod tidy -diff) || exit 1; done
 	cd test/browser && go mod tidy -diff
+	cd test/charts && go mod tidy -diff
 	cd test/image && go mod tidy -diff
 	cd test/release && go mod tidy -diff
 	cd test/site && go mod tidy -diff
@@ -84,6 +86,10 @@ integration: ## Against a real Prometheus: queries, alerts, the dashboard
 	hack/testbin.sh prometheus >/dev/null
 	go test -tags integration -count=1 ./pkg/internal/promapi
 	go test -tags integration -count=1 -timeout 20m -run 'TestAlertsFire|TestCheckAgainst' -v ./pkg/app
+
+.PHONY: charts
+charts: ## The Helm chart and deploy/, rendered and looked at; -update writes what is made of them
+	cd test/charts && go test -count=1 ./...
 
 .PHONY: browser
 browser: deps ## The page of a simulation, opened in headless Chromium
