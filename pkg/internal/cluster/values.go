@@ -59,7 +59,11 @@ func (r *reading) patiently(ctx context.Context, path string) (answer doctor.Rea
 }
 
 func (r *reading) ask(ctx context.Context, path string) doctor.Reading {
-	body, err := r.typed.Discovery().RESTClient().Get().RequestURI(path).SetHeader("Accept", "application/json").DoRaw(ctx)
+	result := r.typed.Discovery().RESTClient().Get().RequestURI(path).SetHeader("Accept", "application/json").Do(ctx)
+	if err := result.Error(); err != nil { // with the Status that an HPA would show
+		return doctor.Reading{Failure: failureOf(err)}
+	}
+	body, err := result.Raw()
 	if err != nil {
 		return doctor.Reading{Failure: failureOf(err)}
 	}
