@@ -156,7 +156,7 @@ rules: [{metric: rps, type: External, query: 'sum by (namespace) (x)'}]
 	}{
 		{"closed", config, ownBackends, "backend main, http://127.0.0.1:1\n  error: prometheus http://127.0.0.1:1: connection refused\n\n0 rules, 1 backend: 1 error, 0 warnings\n", exitFound},
 		{"closed, with labels that are configured", strings.Replace(config, ":1}", ":1, labels: otel}", 1), ownBackends, "query-failed", exitFound},
-		{"empty", config, live(t, time.Second), "labels: not known yet (it has neither series of its rules nor targets that are up)", exitFound},
+		{"empty", config, live(t, time.Second), "labels: not known yet (it has neither series of its rules nor scrape targets)", exitFound},
 		{"no address", config, "prometheus:9090", `pitot: --against: prometheus: "prometheus:9090" is not an http or https address`, exitUsage},
 		{"a broken configuration", strings.Replace(config, "rps", "r s", 1), ownBackends, `field "metric"`, exitFound},
 	} {

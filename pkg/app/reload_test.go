@@ -50,7 +50,7 @@ func (c *fakeClient) Query(_ context.Context, expr string, _ time.Time) (instant
 		now := time.Now()
 		return instant.Vector{At: now, Samples: []instant.Sample{{Value: float64(now.Unix())}}}, nil
 	}
-	if strings.Contains(expr, "targets that are up") { // which labels there are
+	if strings.Contains(expr, "scrape targets") { // which labels there are
 		return instant.Vector{At: time.Now(), Samples: []instant.Sample{
 			{Labels: promlabels.FromStrings("of", "series of its rules", "labels", "all"), Value: 3},
 			{Labels: promlabels.FromStrings("of", "series of its rules", "labels", "prometheus-operator"), Value: 3},

@@ -46,7 +46,8 @@ func (s *Set) Broken() int {
 // Keep returns s with those rules of last that s has lost to problems: rules
 // that are broken now, and rules that are not there while their file is broken
 // or nothing is there at all. With them stay the backends that they need and
-// that s has not.
+// that s has not. A rule that would mean something else under the labels that its
+// backend has now does not stay.
 func (s *Set) Keep(last *Set) *Set {
 	kept := &Set{
 		Backends: slices.Clone(s.Backends),
@@ -58,7 +59,7 @@ func (s *Set) Keep(last *Set) *Set {
 		kept.broken = &b
 	}
 	for _, r := range last.Rules {
-		if !s.lost(r) {
+		if !s.lost(r) || s.renames(r) {
 			continue
 		}
 		kept.add(r)
@@ -71,6 +72,17 @@ func (s *Set) Keep(last *Set) *Set {
 		}
 	}
 	return kept
+}
+
+// renames reports whether an earlier rule would mean something else in s: its
+// backend has become one where a label that it names is another's.
+func (s *Set) renames(r *Rule) bool {
+	backend, ok := s.Backend(r.Backend)
+	if !ok {
+		return false
+	}
+	_, named := r.Names(backend.Labels)
+	return named
 }
 
 // lost reports whether problems are why s does not have an earlier rule.

@@ -40,3 +40,32 @@ func TestRenamingKnowsTheApplicationsOwnLabels(t *testing.T) {
 		t.Error("the labels of rules get other names")
 	}
 }
+
+// TestARuleIsNotKeptUnderLabelsThatItNames: it would ask for something else.
+func TestARuleIsNotKeptUnderLabelsThatItNames(t *testing.T) {
+	text := func(labels string) File {
+		return File{Name: "pitot.yaml", Text: []byte(`
+apiVersion: pitot.dev/v1alpha1
+kind: Config
+backends: [{name: main, url: http://a:9090, labels: ` + labels + `}]
+rules:
+- {metric: own, type: External, query: 'sum by (namespace) (x{exported_namespace=""})'}
+- {metric: plain, type: External, query: 'sum by (namespace) (x)'}
+`)}
+	}
+	last, problems := LoadPartial(text("auto"))
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	next, _ := LoadPartial(text("exported"))
+	kept := next.Keep(last)
+	if _, ok := kept.External("own"); ok {
+		t.Error("it is kept")
+	}
+	if len(kept.ExternalProblems("own")) == 0 {
+		t.Error("its problem is not known")
+	}
+	if _, ok := kept.External("plain"); !ok {
+		t.Error("a rule that names no such label is lost")
+	}
+}

@@ -40,7 +40,7 @@ var errNotYet = errors.New("the first probe has no answer yet")
 type NoSeriesError struct{}
 
 func (*NoSeriesError) Error() string {
-	return "it has neither series of its rules nor targets that are up"
+	return "it has neither series of its rules nor scrape targets"
 }
 
 // Answered reports that the backend is there.
@@ -79,7 +79,7 @@ func Probe(ctx context.Context, querier Querier, rules []*rule.Rule) Finding {
 // namespace they have alone, and all of them.
 const (
 	ofRules   = "series of its rules"
-	ofTargets = "targets that are up"
+	ofTargets = "scrape targets"
 	all       = "all"
 )
 

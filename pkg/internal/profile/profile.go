@@ -19,7 +19,7 @@
 // background. Until there is an answer, every query is an error with the cause:
 // under other names a query finds nothing, and where nothing counts as zero that
 // would be an invented number. The probe asks which labels the series of the rules
-// have alone, and if these have none yet, the targets that are up. What it finds
+// have alone, and if these have none yet, the scrape targets. What it finds
 // holds until the rules or the backend change; reads never look at the data.
 //
 // It never finds exported: these labels an application writes itself, and whoever

@@ -85,10 +85,10 @@ func TestProbe(t *testing.T) {
 		{"what is exported is never taken", []string{"requests namespace=monitoring exported_namespace=shop"},
 			"prometheus-operator: 1 of 1 series of its rules have namespace"},
 		{"no series yet: the targets tell", []string{"up kubernetes_namespace=shop", "up job=nodes"},
-			"legacy-annotations: 1 of 2 targets that are up have kubernetes_namespace"},
+			"legacy-annotations: 1 of 2 scrape targets have kubernetes_namespace"},
 		{"series of nobody's namespace", []string{"requests job=web", "up job=web"},
 			"prometheus-operator: nothing speaks for another, so far"},
-		{"an empty server", nil, "it has neither series of its rules nor targets that are up"},
+		{"an empty server", nil, "it has neither series of its rules nor scrape targets"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := show(Probe(t.Context(), store(t, test.series...), requests(t))); got != test.want {
@@ -119,7 +119,7 @@ func TestProbeLeavesRulesAloneThatKnowTheLabels(t *testing.T) {
 // TestTheTargetsTellWhereThereAreNoRules: those of teams come and go.
 func TestTheTargetsTellWhereThereAreNoRules(t *testing.T) {
 	db := store(t, "up kubernetes_namespace=shop", "requests namespace=shop")
-	if got, want := show(Probe(t.Context(), db, nil)), "legacy-annotations: 1 of 1 targets that are up have kubernetes_namespace"; got != want {
+	if got, want := show(Probe(t.Context(), db, nil)), "legacy-annotations: 1 of 1 scrape targets have kubernetes_namespace"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -206,7 +206,7 @@ func TestUntilTheLabelsAreKnownEveryQueryIsAnError(t *testing.T) {
 		}
 		backend.set(nil)
 		time.Sleep(retryAfter + time.Second)
-		if got := ask(); got != undecided+"it has neither series of its rules nor targets that are up" {
+		if got := ask(); got != undecided+"it has neither series of its rules nor scrape targets" {
 			t.Errorf("while it is empty: %s", got)
 		}
 		put(t, backend.DB, "requests kubernetes_namespace=shop kubernetes_pod_name=a")
