@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,8 +35,11 @@ func TestAnAbsenceIsObservedWhenItBeginsAndWhenItIsOver(t *testing.T) {
 }
 
 func TestARefreshIsObservedWithItsCause(t *testing.T) {
+	var mu sync.Mutex
 	seen := map[string]int{}
 	observe := func(o Observation) {
+		mu.Lock()
+		defer mu.Unlock()
 		seen[fmt.Sprintf("%s err=%v skipped=%v away=%v", o.Key.Metric, o.Err, o.Skipped, o.Away)]++
 	}
 	inStore(t, Options{Observe: observe}, func(t *testing.T, s *Store, b *fakeBackend) {
