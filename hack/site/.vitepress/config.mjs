@@ -57,6 +57,17 @@ function linksOutOfDocs(md) {
   })
 }
 
+// A flag or a name is one word: it is not broken at its hyphens.
+function wholeWords(md) {
+  md.core.ruler.push('whole-words', (state) => {
+    for (const block of state.tokens) {
+      for (const token of block.children ?? []) {
+        if (token.type === 'code_inline' && /^\S{1,28}$/.test(token.content)) token.attrJoin('class', 'word')
+      }
+    }
+  })
+}
+
 export default defineConfig({
   title: 'Pitot',
   description: 'Scale Python services with standard Kubernetes HPAs, on the signals that matter.',
@@ -70,7 +81,7 @@ export default defineConfig({
     defaultHighlightLang: 'text',
     anchor: { slugify },
     toc: { slugify },
-    config: linksOutOfDocs,
+    config: (md) => md.use(linksOutOfDocs).use(wholeWords),
     theme: { light: 'github-light-high-contrast', dark: 'github-dark' },
   },
   themeConfig: {
@@ -78,6 +89,7 @@ export default defineConfig({
     nav: [
       { text: 'Choose a signal', link: '/choosing', activeMatch: '^/(choosing|detect|presets|from-keda|stacks/)' },
       { text: 'Rules', link: '/configuration' },
+      { text: 'Install', link: '/install' },
       { text: 'Simulate', link: '/simulate' },
       { text: 'Troubleshoot', link: '/troubleshooting' },
     ],
