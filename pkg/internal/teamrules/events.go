@@ -24,6 +24,7 @@ import (
 const (
 	writePause   = 10 * time.Second
 	writesAtOnce = 5 // in a pause of the Watcher
+	writesOfTeam = 2 // of them, in one namespace
 	writeAgain   = 30 * time.Minute
 	refusedPause = time.Minute
 	writeTimeout = 5 * time.Second
@@ -103,6 +104,7 @@ func (w *eventWriter) run(ctx context.Context) {
 }
 
 // due are the ConfigMaps to write about now, those first that have waited longest.
+// A team with many does not keep the others waiting.
 func (w *eventWriter) due(now time.Time) []types.NamespacedName {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,6 +119,11 @@ func (w *eventWriter) due(now time.Time) []types.NamespacedName {
 			return before
 		}
 		return strings.Compare(a.String(), b.String())
+	})
+	ofTeam := map[string]int{}
+	names = slices.DeleteFunc(names, func(name types.NamespacedName) bool {
+		ofTeam[name.Namespace]++
+		return ofTeam[name.Namespace] > writesOfTeam
 	})
 	return names[:min(len(names), writesAtOnce)]
 }

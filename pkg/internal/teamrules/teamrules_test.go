@@ -327,6 +327,26 @@ func TestEventsAreFew(t *testing.T) {
 	})
 }
 
+func TestATeamWithManyConfigMapsKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCluster(t)
+		for i := range 300 {
+			c.put(t, fmt.Sprintf("flood/m%03d", i), rules("a: x"))
+		}
+		c.put(t, "shop/web", rules("a: x"))
+		_, stop := start(t, c, Options{})
+		defer stop()
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if n := len(c.eventsOf(t, "shop/web")); n != 1 {
+			t.Errorf("%d events of the other team after ten seconds", n)
+		}
+		if n := c.written(); n > 1+10*writesOfTeam {
+			t.Errorf("%d writes in ten seconds", n)
+		}
+	})
+}
+
 func TestWhatTheOperatorClosesIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCluster(t)
