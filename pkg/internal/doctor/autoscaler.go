@@ -8,7 +8,6 @@ import (
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -77,7 +76,7 @@ func (d *diagnosis) target(a *autoscaler) {
 		d.found(NoPods, a.name, a.target.String()+" has no selector for its pods", "its scale subresource needs status.selector")
 		return
 	}
-	if a.workload.Replicas > 0 && d.knows("pods", a.Namespace) && len(d.podsOf(a.workload)) == 0 {
+	if a.workload.Replicas > 0 && d.knows("pods", a.Namespace) && len(d.pods.of(a.workload)) == 0 {
 		d.found(NoPods, a.name, fmt.Sprintf("no pod matches %q, the selector of %s", a.workload.Selector, a.target),
 			fmt.Sprintf("kubectl -n %s get pods --show-labels; kubectl -n %[1]s describe %s %s", a.Namespace, strings.ToLower(a.target.Kind), a.target.Name))
 	}
@@ -93,16 +92,6 @@ func (d *diagnosis) gone(o Object) bool {
 		return d.knows("kinds", "") && d.knows("kinds of "+o.Group, "")
 	}
 	return d.knows(kind.Resource.GroupResource().String(), o.Namespace)
-}
-
-// podsOf are the pods of a workload that are meant to run.
-func (d *diagnosis) podsOf(w *Workload) (pods []*corev1.Pod) {
-	for _, pod := range d.pods[w.Namespace] {
-		if pod.DeletionTimestamp == nil && w.Selector.Matches(labels.Set(pod.Labels)) {
-			pods = append(pods, pod)
-		}
-	}
-	return pods
 }
 
 // rivals finds others that scale the same.

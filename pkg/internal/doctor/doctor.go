@@ -24,8 +24,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-
-	corev1 "k8s.io/api/core/v1"
 )
 
 // A Severity says how much a finding matters.
@@ -70,19 +68,16 @@ func Examine(facts *Facts) []Finding {
 type diagnosis struct {
 	*Facts
 	findings []Finding
-	down     map[string]bool          // API groups that have no values for a reason that was found
-	sick     map[string]bool          // objects with an error
-	targets  map[Object][]string      // HPAs of each target
-	pods     map[string][]*corev1.Pod // of each namespace
+	down     map[string]bool     // API groups that have no values for a reason that was found
+	sick     map[string]bool     // objects with an error
+	targets  map[Object][]string // HPAs of each target
+	pods     *podIndex
 }
 
 func newDiagnosis(facts *Facts) *diagnosis {
 	d := &diagnosis{
 		Facts: facts, down: map[string]bool{}, sick: map[string]bool{},
-		targets: map[Object][]string{}, pods: map[string][]*corev1.Pod{},
-	}
-	for i := range facts.Pods {
-		d.pods[facts.Pods[i].Namespace] = append(d.pods[facts.Pods[i].Namespace], &facts.Pods[i])
+		targets: map[Object][]string{}, pods: newPodIndex(facts.Pods),
 	}
 	for i := range facts.Autoscalers {
 		target := TargetOf(&facts.Autoscalers[i])

@@ -34,7 +34,7 @@ const (
 )
 
 // healthy are the facts of testdata/healthy.yaml, with answers to all questions.
-func healthy(t *testing.T) *Facts {
+func healthy(t testing.TB) *Facts {
 	t.Helper()
 	facts := &Facts{
 		Now: now, Kinds: map[schema.GroupKind]Kind{}, Workloads: map[Object]*Workload{}, Described: map[Object]bool{},
@@ -69,7 +69,7 @@ func healthy(t *testing.T) *Facts {
 	return facts
 }
 
-func objects(t *testing.T, file string) (objects []*unstructured.Unstructured) {
+func objects(t testing.TB, file string) (objects []*unstructured.Unstructured) {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -87,7 +87,7 @@ func objects(t *testing.T, file string) (objects []*unstructured.Unstructured) {
 }
 
 // add takes an object for a fact.
-func (f *Facts) add(t *testing.T, o *unstructured.Unstructured) {
+func (f *Facts) add(t testing.TB, o *unstructured.Unstructured) {
 	t.Helper()
 	ofPitot := o.GetNamespace() == "monitoring"
 	switch o.GetKind() {
@@ -124,13 +124,13 @@ func (f *Facts) add(t *testing.T, o *unstructured.Unstructured) {
 	}
 }
 
-func typed[T any](t *testing.T, o *unstructured.Unstructured) (out T) {
+func typed[T any](t testing.TB, o *unstructured.Unstructured) (out T) {
 	t.Helper()
 	convert(t, o, &out)
 	return out
 }
 
-func convert(t *testing.T, o *unstructured.Unstructured, out any) {
+func convert(t testing.TB, o *unstructured.Unstructured, out any) {
 	t.Helper()
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, out); err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func (d *diagnosis) podless(a *autoscaler) bool {
 	if a.workload == nil {
 		return d.sick[a.name]
 	}
-	return a.workload.Selector != nil && d.knows("pods", a.Namespace) && len(d.podsOf(a.workload)) == 0
+	return a.workload.Selector != nil && d.knows("pods", a.Namespace) && len(d.pods.of(a.workload)) == 0
 }
 
 // overPods reports whether a metric has values only where there are pods.

@@ -35,7 +35,7 @@ func (d *diagnosis) scrapable(a *autoscaler, m autoscalingv2.MetricSpec) []*core
 	if !d.overPods(m) || !operated || a.workload == nil || a.workload.Selector == nil {
 		return nil
 	}
-	pods := d.podsOf(a.workload)
+	pods := d.pods.of(a.workload)
 	if slices.ContainsFunc(pods, annotated) {
 		return nil
 	}
