@@ -1,20 +1,28 @@
 package e2e
 
 import (
-	"context"
 	"io"
 	"net/http"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/pitot-autoscaling/pitot/test/e2e/traffic"
+)
+
+// What customers of the examples ask for, in turn. An order takes 0.06 s and a
+// report 0.33 s. Where every seventh wants a report, the p95 is that of a report.
+var (
+	ordersAndReports = []string{"/orders/1", "/orders/2", "/orders/3", "/reports/4", "/orders/5", "/orders/6", "/orders/7"}
+	onlyReports      = []string{"/reports/4"}
 )
 
 // customers call the web pods of an example at an even rate, in turn, whether
 // they answer soon or not, and count: what they saw is the truth beside which the
 // metrics of the pods are held.
 type customers struct {
-	cancel context.CancelFunc
-	done   chan struct{}
+	*traffic.Stream
+	client *http.Client
 
 	mu    sync.Mutex
 	calls []call // that were answered, in the order of their answers
@@ -25,53 +33,21 @@ type call struct {
 	took  time.Duration
 }
 
-// Every seventh of them wants a report, which takes 0.33 s, the others an order,
-// 0.06 s: so a report is what the p95 is of.
-func (a *apps) sendCustomers(namespace string, perSecond float64) *customers {
-	ctx, cancel := context.WithCancel(a.cluster.Ctx)
-	c := &customers{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(c.done)
-		c.come(ctx, a, namespace, perSecond)
-	}()
+func (a *apps) sendCustomers(namespace string, perSecond float64, paths []string) *customers {
+	// A connection for each request, so that every worker gets its share.
+	c := &customers{client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}}
+	c.Stream = traffic.Start(a.cluster.Ctx, perSecond, func(turn int) {
+		if pods := a.answering(namespace, "web"); len(pods) > 0 {
+			c.call("http://" + pods[turn%len(pods)].address + paths[turn%len(paths)])
+		}
+	})
 	return c
 }
 
-// stop returns when the last answer is there.
-func (c *customers) stop() {
-	c.cancel()
-	<-c.done
-}
-
-func (c *customers) come(ctx context.Context, a *apps, namespace string, perSecond float64) {
-	// A connection for each request, so that every worker gets its share.
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	var requests sync.WaitGroup
-	defer requests.Wait()
-	began, interval := time.Now(), time.Duration(float64(time.Second)/perSecond)
-	for turn := 0; ; turn++ {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Until(began.Add(time.Duration(turn) * interval))):
-		}
-		pods := a.answering(namespace, "web")
-		if len(pods) == 0 {
-			continue
-		}
-		path := "/orders/17"
-		if turn%7 == 3 {
-			path = "/reports/3"
-		}
-		url := "http://" + pods[turn%len(pods)].address + path
-		requests.Go(func() { c.call(client, url) })
-	}
-}
-
 // call counts an answer. A request that a dying pod cuts short is none.
-func (c *customers) call(client *http.Client, url string) {
+func (c *customers) call(url string) {
 	began := time.Now()
-	response, err := client.Get(url)
+	response, err := c.client.Get(url)
 	if err != nil {
 		return
 	}

@@ -146,15 +146,15 @@ func testWebExample(t *testing.T, a *apps, example string) {
 	w := &watcher{apps: a, example: example}
 	a.deploy(t, example, example, renamed(example), "deployment.yaml", "hpa.yaml")
 	a.awaitAnswering(t, example, "web", 2)
-	w.customers = a.sendCustomers(example, pythonLoad)
-	defer w.customers.stop()
+	w.customers = a.sendCustomers(example, pythonLoad, ordersAndReports)
+	defer w.customers.Stop()
 	c.Pass(t, settled)
 	w.compare(t)
 	c.awaitScalingActive(t, example, "web", 20*time.Second, corev1.ConditionTrue)
 
 	t.Run("a pod is killed", w.testKilled)
 	t.Run("a container starts again", w.testRestarted)
-	w.customers.stop()
+	w.customers.Stop()
 	t.Run("without load", w.testIdle)
 	t.Run("without answers", w.testCrashed)
 }
@@ -341,8 +341,8 @@ func testWorkersThatCountAlone(t *testing.T, a *apps) {
 	}
 	a.deploy(t, namespace, "flask-gunicorn", alone, "deployment.yaml")
 	a.awaitAnswering(t, namespace, "web", 1)
-	customers := a.sendCustomers(namespace, 10)
-	defer customers.stop()
+	customers := a.sendCustomers(namespace, 10, ordersAndReports)
+	defer customers.Stop()
 	a.cluster.Pass(t, 5*time.Second)
 
 	code, said := a.detect(t, namespace)
