@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/pitot-autoscaling/pitot/pkg/internal/doctor"
 )
 
 // TestDoctorScripts runs the transcripts of testdata/doctor. The cluster of each
@@ -239,4 +241,32 @@ func answerJSON(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = writeJSON(w, body) // fails only if the client has gone
+}
+
+// Colours are for terminals of people who want them.
+func TestDoctorColours(t *testing.T) {
+	report := doctorReport{Errors: 1, Findings: []doctor.Finding{{Code: doctor.NoTarget, Severity: doctor.Error, Objects: []string{"hpa shop/web"}, What: "what", Cure: "cure"}}}
+	for _, color := range []bool{true, false} {
+		var out bytes.Buffer
+		if err := report.write(&out, color); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "\x1b[31mD401 error\x1b[0m"); got != color {
+			t.Errorf("colour %t:\n%s", color, out.String())
+		}
+	}
+}
+
+// A person who waits is told how far it is, and nothing is left of it.
+func TestCountLine(t *testing.T) {
+	var out bytes.Buffer
+	line := &countLine{env: Env{Stderr: &out, ErrTerminal: true}, begun: time.Now()}
+	line.show("metrics", 1, 3) // too early to say a word
+	line.begun = time.Now().Add(-time.Minute)
+	line.show("metrics", 2, 3)
+	line.show("metrics", 3, 3) // too soon after
+	line.clear()
+	if got, want := out.String(), "\r\x1b[Kmetrics: 2 of 3\r\x1b[K"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

@@ -55,6 +55,7 @@ func (c *crowd) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"status": map[string]any{"conditions": []any{map[string]any{"type": "Available", "status": "True"}}},
 		})
 	case strings.HasPrefix(path, external):
+		time.Sleep(time.Millisecond) // as a real one takes, so that requests meet
 		c.mu.Lock()
 		c.reads[strings.TrimPrefix(path, external)]++
 		c.mu.Unlock()
@@ -106,7 +107,7 @@ func TestThousandsOfHPAs(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := 0
-	reader.Progress = func(what string, done, total int) {
+	reader.Progress = func(what string, done, _ int) {
 		if what == "metrics" {
 			told = max(told, done)
 		}

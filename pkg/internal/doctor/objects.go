@@ -91,7 +91,7 @@ var appliers = []string{
 func replicasOwners(o *unstructured.Unstructured) (owners []string) {
 	for _, entry := range o.GetManagedFields() {
 		again := entry.Operation == metav1.ManagedFieldsOperationApply || slices.Contains(appliers, entry.Manager)
-		if again && entry.Subresource == "" && ownsReplicas(entry.FieldsV1) {
+		if again && ownsReplicas(entry.FieldsV1) {
 			owners = append(owners, entry.Manager)
 		}
 	}
