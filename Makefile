@@ -30,7 +30,7 @@ build: ## Build bin/pitot
 	go build -ldflags '$(LDFLAGS)' -o bin/pitot ./cmd/pitot
 
 .PHONY: image
-image: deps ## Build the image into bin/image, for amd64 and arm64
+image: ## Build the image into bin/image, for amd64 and arm64 (root; needs buildah and jq)
 	VERSION='$(VERSION)' hack/image.sh bin/image
 
 .PHONY: release
