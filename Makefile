@@ -138,6 +138,7 @@ test-long: test fuzz mutants conformance ## Everything, and what takes longer: f
 	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
 	cd test/release && PITOT_TEST_RELEASE=1 go test -count=1 -v -timeout 60m -run TestRelease .
 	cd test/e2e && PITOT_TEST_FIDELITY=20m go test -count=1 -v -timeout 40m -run TestFidelity .
+	cd test/e2e && PITOT_TEST_WALK=1 go test -count=1 -v -timeout 30m -run TestWalk .
 	hack/testbin.sh helm3 >/dev/null
 	cd test/e2e && PITOT_TEST_HELM=helm3 PITOT_TEST_REAPPLY=10m go test -count=1 -v -timeout 60m ./install
 
