@@ -3,8 +3,13 @@
 package app
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +134,10 @@ func (m *monitored) spoil(refuse bool) {
 // Each time just its alerts fire, and when it is over none.
 func TestAlertsFireForTheirCauseAndForNothingElse(t *testing.T) {
 	m := monitor(t)
+	within(t, "the first scrape of every replica", func() bool { return m.replicas() == 2 })
+	if err := m.awaitFiring(nil); err != nil {
+		t.Fatal(err)
+	}
 	// What no trouble has made must stay quiet for longer than any alert waits.
 	m.staysQuiet(20 * time.Second)
 	if bad := m.broken(); len(bad) > 0 {
@@ -139,10 +148,12 @@ func TestAlertsFireForTheirCauseAndForNothingElse(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			began := time.Now()
 			s.make(m)
-			m.awaitFiring(t, s.fires)
+			err := m.awaitFiring(s.fires)
 			t.Logf("fires after %s", time.Since(began).Round(time.Second))
 			s.heal(m)
-			m.awaitFiring(t, nil)
+			if err := errors.Join(err, m.awaitFiring(nil)); err != nil {
+				t.Fatal(err)
+			}
 			t.Logf("quiet again after %s", time.Since(began).Round(time.Second))
 		})
 		for _, name := range s.fires {
@@ -150,10 +161,13 @@ func TestAlertsFireForTheirCauseAndForNothingElse(t *testing.T) {
 		}
 	}
 	checkDashboard(t, m)
+	m.keepsItsKeys(t)
 	t.Run("all replicas die", func(t *testing.T) {
 		m.alone.stop()
 		m.inCluster.stop()
-		m.awaitFiring(t, []string{"PitotDown", "PitotReplicaDown"})
+		if err := m.awaitFiring([]string{"PitotDown", "PitotReplicaDown"}); err != nil {
+			t.Error(err)
+		}
 	})
 	covered["PitotDown"] = true
 	for _, file := range alertFiles {
@@ -167,11 +181,43 @@ func TestAlertsFireForTheirCauseAndForNothingElse(t *testing.T) {
 	}
 }
 
+// keepsItsKeys looks for the keys of the authority in what the replica that made
+// them tells, at the debug level and after all that went wrong.
+func (m *monitored) keepsItsKeys(t *testing.T) {
+	m.cluster.mu.Lock()
+	data := m.cluster.secret.Data
+	m.cluster.mu.Unlock()
+	said := map[string]string{"log": m.inCluster.stderr.String()}
+	for _, page := range []string{"/metrics", "/statusz", "/statusz?format=json", "/readyz?verbose"} {
+		_, said[page] = get(t, "https://"+m.inCluster.address+page)
+	}
+	var authorities []struct{ Key string }
+	if err := json.Unmarshal(data["authorities.json"], &authorities); err != nil || len(authorities) == 0 {
+		t.Fatalf("no authority in the Secret: %v", err)
+	}
+	for _, authority := range authorities {
+		block, _ := pem.Decode([]byte(authority.Key))
+		if block == nil {
+			t.Fatal("no key in the Secret")
+		}
+		// A part of it, whatever the lines that it is broken into.
+		part := base64.StdEncoding.EncodeToString(block.Bytes)[:40]
+		for where, text := range said {
+			if strings.Contains(text, part) {
+				t.Errorf("%s tells the key of the authority", where)
+			}
+		}
+	}
+}
+
 func firstWord(text string) string {
 	var word string
 	_, _ = fmt.Sscan(text, &word)
 	return word
 }
+
+// replicas is how many Prometheus has scraped.
+func (m *monitored) replicas() int { return len(m.query("pitot_build_info")) }
 
 func (m *monitored) staysQuiet(length time.Duration) {
 	m.t.Helper()
@@ -184,20 +230,20 @@ func (m *monitored) staysQuiet(length time.Duration) {
 
 // awaitFiring returns when just these alerts fire. No others may on the way, but
 // those that have fired before.
-func (m *monitored) awaitFiring(t *testing.T, want []string) {
-	t.Helper()
+func (m *monitored) awaitFiring(want []string) error {
+	m.t.Helper()
 	before := m.firing()
 	var firing []string
 	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 		firing = m.firing()
 		if slices.Equal(firing, want) {
-			return
+			return nil
 		}
 		for _, name := range firing {
 			if !slices.Contains(want, name) && !slices.Contains(before, name) {
-				t.Fatalf("%q fires, and should not", name)
+				return fmt.Errorf("%q fires, and should not", name)
 			}
 		}
 	}
-	t.Fatalf("after two minutes (-want +firing)\n%s", cmp.Diff(want, firing))
+	return fmt.Errorf("after two minutes (-want +firing)\n%s", cmp.Diff(want, firing))
 }

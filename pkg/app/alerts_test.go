@@ -100,7 +100,7 @@ func metricsIn(t *testing.T, expr string) []string {
 	var names []string
 	for _, selector := range parser.ExtractSelectors(parsed) {
 		for _, m := range selector {
-			if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+			if m.Name == model.MetricNameLabel && m.Type == labels.MatchEqual {
 				names = append(names, m.Value)
 			}
 		}
