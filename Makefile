@@ -114,7 +114,7 @@ e2e: deps ## The cluster tests: a real control plane, Prometheus, Redis and Pyth
 	hack/testbin.sh plane >/dev/null
 	hack/testbin.sh node >/dev/null
 	hack/testbin.sh helm >/dev/null
-	cd test/e2e && go test -count=1 -p 1 -timeout 40m ./...
+	cd test/e2e && go test -count=1 -p 1 -timeout 60m ./...
 
 # The flags of hack/testbin.sh, so that Kubernetes is compiled once.
 CONFORMANCE = cd test/conformance && go test -trimpath -count=1 -timeout 60m
@@ -138,6 +138,7 @@ test-long: test fuzz mutants conformance ## Everything, and what takes longer: f
 	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
 	cd test/release && PITOT_TEST_RELEASE=1 go test -count=1 -v -timeout 60m -run TestRelease .
 	cd test/e2e && PITOT_TEST_FIDELITY=20m go test -count=1 -v -timeout 40m -run TestFidelity .
+	cd test/e2e && PITOT_TEST_ROTATION=5m PITOT_TEST_RESTARTS=20 go test -count=1 -v -timeout 40m -run 'TestCertificates|TestRestarts' .
 	cd test/e2e && PITOT_TEST_WALK=1 go test -count=1 -v -timeout 30m -run TestWalk .
 	hack/testbin.sh helm3 >/dev/null
 	cd test/e2e && PITOT_TEST_HELM=helm3 PITOT_TEST_REAPPLY=10m go test -count=1 -v -timeout 60m ./install
