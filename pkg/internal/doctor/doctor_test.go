@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -111,7 +112,7 @@ func (f *Facts) add(t testing.TB, o *unstructured.Unstructured) {
 	case "Service":
 		f.Services = append(f.Services, typed[corev1.Service](t, o))
 	case "PodDisruptionBudget":
-		f.Pitot.Budgets = append(f.Pitot.Budgets, typed[policyBudget](t, o))
+		f.Pitot.Budgets = append(f.Pitot.Budgets, typed[policyv1.PodDisruptionBudget](t, o))
 	case "ConfigMap":
 		text, _, _ := unstructured.NestedString(o.Object, "data", "pitot.yaml")
 		f.Config, f.ConfigProblems = rule.LoadPartial(rule.File{Name: "pitot.yaml", Text: []byte(text)})
@@ -180,7 +181,7 @@ func (f *Facts) refuse(resource string) {
 
 const threeAPIs = "apiservice v1beta1.custom.metrics.k8s.io, apiservice v1beta1.external.metrics.k8s.io, apiservice v1beta2.custom.metrics.k8s.io"
 
-// noSeries is what Pitot says of pods that are not scraped.
+// nothing is what Pitot says of pods that are not scraped.
 var nothing = failed(404, "empty", `metric "http_requests_per_second": none of the 1 objects has a value; shop/web-1: no series with namespace="shop" and pod="web-1"`)
 
 func TestExamine(t *testing.T) {
@@ -440,6 +441,19 @@ func TestQuestions(t *testing.T) {
 		paths = append(paths, q.Path)
 	}
 	if diff := cmp.Diff([]string{requests, p95, queue}, paths); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The Secret of the authority is named by a variable of the pod.
+func TestPitotRightsOnItsSecret(t *testing.T) {
+	var secrets []string
+	for _, right := range healthy(t).Pitot.PitotRights() {
+		if right.Resource == "secrets" {
+			secrets = append(secrets, right.String())
+		}
+	}
+	if diff := cmp.Diff([]string{"get secrets pitot-ca in monitoring", "update secrets pitot-ca in monitoring"}, secrets); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -11,12 +11,9 @@ import (
 	"testing"
 	"time"
 
-	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
-
-type policyBudget = policyv1.PodDisruptionBudget
 
 // bundle are certificates that end at given times, after months.
 func bundle(t *testing.T, ends ...time.Time) (text []byte) {

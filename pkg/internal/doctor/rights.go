@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -103,14 +104,26 @@ func (i *Installation) flag(name string) string {
 		words := slices.Concat(container.Command, container.Args)
 		for n, word := range words {
 			if value, ok := strings.CutPrefix(word, "--"+name+"="); ok {
-				return value
+				return i.expand(container, value)
 			}
 			if word == "--"+name && n+1 < len(words) {
-				return words[n+1]
+				return i.expand(container, words[n+1])
 			}
 		}
 	}
 	return ""
+}
+
+// expand puts the container's variables into a word, as the kubelet does.
+func (i *Installation) expand(container corev1.Container, word string) string {
+	for _, env := range container.Env {
+		value := env.Value
+		if env.ValueFrom != nil && env.ValueFrom.FieldRef != nil && env.ValueFrom.FieldRef.FieldPath == "metadata.namespace" {
+			value = i.Deployment.Namespace
+		}
+		word = strings.ReplaceAll(word, "$("+env.Name+")", value)
+	}
+	return word
 }
 
 // ConfigMaps are those that Pitot reads its configuration from, by where they
