@@ -69,6 +69,11 @@ func (a *audit) steps(t *testing.T, since time.Time) []event {
 	})
 }
 
+// deeds returns what Pitot's service account did, or tried.
+func (a *audit) deeds(t *testing.T) []event {
+	return a.since(t, time.Time{}, func(e event) bool { return e.user == "system:serviceaccount:pitot:pitot" })
+}
+
 // reviews returns the questions for permissions that arrived at or after a time.
 func (a *audit) reviews(t *testing.T, since time.Time) []event {
 	return a.since(t, since, func(e event) bool { return e.group == "authorization.k8s.io" })

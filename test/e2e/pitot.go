@@ -35,14 +35,15 @@ var groupVersions = []schema.GroupVersion{
 }
 
 // A pitot is the program under test, running as the service account
-// pitot/pitot with the permissions of testdata/rbac.yaml.
+// pitot/pitot with the permissions that the chart gives it.
 type pitot struct {
 	*trial.Process
 	cluster *cluster
 	name    string   // of the process and of its log
 	flags   []string // without the port
+	env     []string // beside the test's own
 	port    int
-	ca      *pki.Authority
+	ca      *pki.Authority // nil: it makes its certificate itself
 }
 
 // A pitotSetup says what a Pitot serves.
@@ -52,12 +53,14 @@ type pitotSetup struct {
 	config string
 	values map[string]any
 	flags  []string
+	// auto lets Pitot make its certificate itself.
+	auto bool
 }
 
 // startPitot starts Pitot, registers it with the aggregator and waits until its
 // APIs are available.
 func startPitot(c *cluster, setup pitotSetup) *pitot {
-	c.apply(c.T, "rbac.yaml", nil)
+	c.grant()
 	p := newPitot(c, setup)
 	p.start()
 	c.register(p.port, p.ca)
@@ -66,19 +69,27 @@ func startPitot(c *cluster, setup pitotSetup) *pitot {
 
 // newPitot prepares a Pitot.
 func newPitot(c *cluster, setup pitotSetup) *pitot {
-	p := &pitot{cluster: c, name: "pitot", port: trial.FreePort(), ca: trial.Must(pki.New(c.pki, "pitot-ca"))(c)}
+	p := &pitot{cluster: c, name: "pitot", port: trial.FreePort()}
 	p.flags = append([]string{
 		"--config=" + c.pitotConfig(setup),
 		"--refresh-interval=" + refreshInterval.String(),
 	}, append(p.identity(c), setup.flags...)...)
+	if !setup.auto {
+		p.ca = trial.Must(pki.New(c.pki, "pitot-ca"))(c)
+		serving := trial.Must(p.ca.Server("pitot", "127.0.0.1", serviceHost))(c)
+		p.flags = append(p.flags, "--tls-cert-file="+serving.CertFile, "--tls-private-key-file="+serving.KeyFile)
+	}
 	return p
 }
+
+// serviceHost is the name that the aggregator verifies.
+const serviceHost = "pitot.pitot.svc"
 
 // start starts the program, or starts it again on the same port.
 func (p *pitot) start() {
 	p.Process = p.cluster.Start(trial.Command{Name: p.name, Path: p.cluster.programs.pitot, Args: append([]string{
 		"serve", "--bind-address=127.0.0.1", "--secure-port=" + strconv.Itoa(p.port),
-	}, p.flags...), Grace: 20 * time.Second})
+	}, p.flags...), Env: p.env, Grace: 20 * time.Second})
 }
 
 // restart ends the program and starts it again, with nothing in memory.
@@ -101,7 +112,16 @@ func (p *pitot) replica(name string) *pitot {
 // page reads a path of this Pitot, without the aggregator.
 func (p *pitot) page(ctx context.Context, path string) ([]byte, error) {
 	config := rest.CopyConfig(p.cluster.admin)
-	config.Host, config.CAFile = p.address(), p.ca.CertFile()
+	config.Host, config.TLSClientConfig.ServerName = p.address(), serviceHost
+	if p.ca != nil {
+		config.CAFile = p.ca.CertFile()
+	} else {
+		secret, err := p.cluster.authorities(ctx)
+		if err != nil {
+			return nil, err
+		}
+		config.CAFile, config.CAData = "", secret.Data["ca.crt"]
+	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, err
@@ -111,23 +131,24 @@ func (p *pitot) page(ctx context.Context, path string) ([]byte, error) {
 
 func (p *pitot) address() string { return "https://" + trial.Loopback(p.port) }
 
-// identity are the flags that say who Pitot is.
+// identity are the flags that say who Pitot is to the cluster.
 func (p *pitot) identity(c *cluster) []string {
-	serving := trial.Must(p.ca.Server("pitot", "127.0.0.1", "pitot.pitot.svc"))(c)
 	kubeconfig := filepath.Join(c.pki, "pitot.kubeconfig")
 	c.Check(pki.WriteKubeconfig(kubeconfig, c.serviceAccount("pitot", "pitot")))
 	return []string{
 		"--kubeconfig=" + kubeconfig,
 		"--authentication-kubeconfig=" + kubeconfig,
 		"--authorization-kubeconfig=" + kubeconfig,
-		"--tls-cert-file=" + serving.CertFile,
-		"--tls-private-key-file=" + serving.KeyFile,
 	}
 }
 
 // register leads the aggregator to a port, where a Pitot has a certificate of ca.
+// Without one, Pitot itself says how to verify it.
 func (c *cluster) register(port int, ca *pki.Authority) {
-	bundle := trial.Must(os.ReadFile(ca.CertFile()))(c)
+	var bundle []byte
+	if ca != nil {
+		bundle = trial.Must(os.ReadFile(ca.CertFile()))(c)
+	}
 	c.apply(c.T, "apiservices.yaml", map[string]any{
 		"GroupVersions": groupVersions, "Port": port, "CABundle": base64.StdEncoding.EncodeToString(bundle),
 	})

@@ -3,8 +3,11 @@ package e2e
 import (
 	"github.com/pitot-autoscaling/pitot/test/e2e/trial"
 
+	"errors"
 	"io"
 	"net"
+	"slices"
+	"sync"
 )
 
 // A service is what a Service is to a client: one address for several endpoints.
@@ -12,7 +15,9 @@ import (
 // it until either end closes. So it is with the aggregator and a real Service
 // too: its HTTP/2 connection keeps to one replica, while the others are idle.
 type service struct {
-	port      int
+	port int
+
+	mu        sync.Mutex
 	endpoints []string
 }
 
@@ -23,7 +28,7 @@ func openService(c *cluster, ports ...int) *service {
 	c.T.Cleanup(func() { _ = listener.Close() })
 	s := &service{port: listener.Addr().(*net.TCPAddr).Port}
 	for _, port := range ports {
-		s.endpoints = append(s.endpoints, trial.Loopback(port))
+		s.add(port)
 	}
 	go func() {
 		for {
@@ -35,6 +40,20 @@ func openService(c *cluster, ports ...int) *service {
 		}
 	}()
 	return s
+}
+
+// add takes up an endpoint. It is asked when those before it accept nothing.
+func (s *service) add(port int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endpoints = append(s.endpoints, trial.Loopback(port))
+}
+
+// remove leads new connections elsewhere.
+func (s *service) remove(port int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endpoints = slices.DeleteFunc(s.endpoints, func(e string) bool { return e == trial.Loopback(port) })
 }
 
 // forward joins a client with an endpoint.
@@ -56,7 +75,11 @@ func (s *service) forward(client net.Conn) {
 }
 
 func (s *service) dial() (conn net.Conn, err error) {
-	for _, endpoint := range s.endpoints {
+	err = errors.New("the service has no endpoint")
+	s.mu.Lock()
+	endpoints := slices.Clone(s.endpoints)
+	s.mu.Unlock()
+	for _, endpoint := range endpoints {
 		if conn, err = net.Dial("tcp", endpoint); err == nil {
 			return conn, nil
 		}
