@@ -259,7 +259,7 @@ func (r *release) reapply(t *testing.T, flags ...string) {
 		}
 	}
 	rendered := filepath.Join(t.TempDir(), "pitot.yaml")
-	text := r.shell.helm(t, append([]string{"template", "pitot", chart, "--namespace=pitot"}, r.values...)...)
+	text := r.shell.helm(t, append([]string{"template", "pitot", chart, "--namespace=pitot", "--no-hooks"}, r.values...)...)
 	if err := os.WriteFile(rendered, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
