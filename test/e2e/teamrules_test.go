@@ -38,7 +38,6 @@ func TestTeamRules(t *testing.T) {
 	c.page = servePage(c, "main")
 	c.page.set("team-a", "web", 40)
 	c.page.set("team-b", "api", 1000)
-	c.apply(t, "teams-rights.yaml", nil)
 	c.pitot = startPitot(c, pitotSetup{config: "pitot-teams.yaml", flags: []string{"--team-rules"}})
 	c.defineTarget(t)
 	c.apply(t, "teams.yaml", map[string]any{"Query": "sum(page_load)"})
