@@ -112,7 +112,7 @@ func (p *pitot) replica(name string) *pitot {
 // page reads a path of this Pitot, without the aggregator.
 func (p *pitot) page(ctx context.Context, path string) ([]byte, error) {
 	config := rest.CopyConfig(p.cluster.admin)
-	config.Host, config.TLSClientConfig.ServerName = p.address(), serviceHost
+	config.Host, config.ServerName = p.address(), serviceHost
 	if p.ca != nil {
 		config.CAFile = p.ca.CertFile()
 	} else {

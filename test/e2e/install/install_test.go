@@ -66,6 +66,7 @@ func TestInstall(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"helm install", r.install},
+		{"helm test", r.test},
 		{"the HPA scales pods", r.scale},
 		{"a second install is refused", r.installTwice},
 		{"helm upgrade under load", r.upgrade},
@@ -99,6 +100,11 @@ func (r *release) install(t *testing.T) {
 		}
 		return hasValue(body)
 	})
+}
+
+// test runs what the chart brings to look at itself.
+func (r *release) test(t *testing.T) {
+	t.Log(r.shell.helm(t, "test", "pitot", "--namespace=pitot", "--logs"))
 }
 
 var apiServices = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
