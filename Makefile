@@ -70,6 +70,7 @@ lint: deps ## golangci-lint, shellcheck, tidy module files
 	go mod tidy -diff
 	cd test/e2e && go mod tidy -diff
 	for module in plane helm helm3; do (cd hack/tools/$$module && go mod tidy -diff) || exit 1; done
+	cd hack/tools/plane && go mod tidy -modfile=1.36.mod -diff
 	cd test/browser && go mod tidy -diff
 	cd test/charts && go mod tidy -diff
 	cd test/image && go mod tidy -diff
@@ -140,6 +141,8 @@ test-long: test fuzz mutants conformance ## Everything, and what takes longer: f
 	cd test/e2e && PITOT_TEST_FIDELITY=20m go test -count=1 -v -timeout 40m -run TestFidelity .
 	cd test/e2e && PITOT_TEST_ROTATION=5m PITOT_TEST_RESTARTS=20 go test -count=1 -v -timeout 40m -run 'TestCertificates|TestRestarts' .
 	cd test/e2e && PITOT_TEST_WALK=1 go test -count=1 -v -timeout 30m -run TestWalk .
+	hack/testbin.sh plane-1.36 >/dev/null
+	cd test/e2e && PITOT_TEST_PLANE=plane-1.36 go test -count=1 -v -timeout 30m -run 'TestCluster|TestRights|TestDoctor' .
 	hack/testbin.sh helm3 >/dev/null
 	cd test/e2e && PITOT_TEST_HELM=helm3 PITOT_TEST_REAPPLY=10m go test -count=1 -v -timeout 60m ./install
 

@@ -4,6 +4,7 @@
 #
 #   hack/testbin.sh prometheus   prometheus
 #   hack/testbin.sh plane        etcd kube-apiserver kube-controller-manager kube-scheduler kwok
+#   hack/testbin.sh plane-1.36   kube-apiserver kube-controller-manager kube-scheduler of an older Kubernetes, and the rest of plane
 #   hack/testbin.sh node         kubelet kube-proxy kubectl
 #   hack/testbin.sh helm         helm, version 4
 #   hack/testbin.sh helm3        helm, version 3
@@ -13,9 +14,11 @@
 # folder.
 set -euo pipefail
 
-set_name=${1:?usage: hack/testbin.sh prometheus|plane|node|helm|helm3|tools}
+set_name=${1:?usage: hack/testbin.sh prometheus|plane|plane-1.36|node|helm|helm3|tools}
 hack=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/pitot-test
+modfile=go.mod
+beside= # a folder with programs that belong to the set, too
 
 case $set_name in
 prometheus)
@@ -23,24 +26,28 @@ prometheus)
 	packages=(github.com/prometheus/prometheus/cmd/prometheus)
 	flags=(-tags "remove_all_sd,enable_kubernetes_sd")
 	;;
-plane | node)
+plane | plane-* | node)
 	module=$hack/tools/plane
-	if [ "$set_name" = plane ]; then
-		packages=(
-			go.etcd.io/etcd/server/v3
-			k8s.io/kubernetes/cmd/kube-apiserver
-			k8s.io/kubernetes/cmd/kube-controller-manager
-			k8s.io/kubernetes/cmd/kube-scheduler
-			sigs.k8s.io/kwok/cmd/kwok
-		)
-	else
+	packages=(
+		k8s.io/kubernetes/cmd/kube-apiserver
+		k8s.io/kubernetes/cmd/kube-controller-manager
+		k8s.io/kubernetes/cmd/kube-scheduler
+	)
+	case $set_name in
+	plane) packages=(go.etcd.io/etcd/server/v3 "${packages[@]}" sigs.k8s.io/kwok/cmd/kwok) ;;
+	plane-*)
+		modfile=${set_name#plane-}.mod
+		beside=$("${BASH_SOURCE[0]}" plane)
+		;;
+	node)
 		packages=(
 			k8s.io/kubernetes/cmd/kubelet
 			k8s.io/kubernetes/cmd/kube-proxy
 			k8s.io/kubernetes/cmd/kubectl
 		)
-	fi
-	version=$(sed -nE 's|^\tk8s.io/kubernetes (v[0-9.]+).*|\1|p' "$module/go.mod")
+		;;
+	esac
+	version=$(sed -nE 's#^(\t|require )k8s.io/kubernetes (v[0-9.]+).*#\2#p' "$module/$modfile")
 	minor=${version#v1.}
 	stamp=k8s.io/component-base/version
 	flags=(-ldflags "-s -w -X $stamp.gitVersion=$version -X $stamp.gitMajor=1 -X $stamp.gitMinor=${minor%%.*}")
@@ -62,12 +69,12 @@ tools)
 	flags=(-ldflags "-s -w")
 	;;
 *)
-	echo "hack/testbin.sh: unknown set \"$set_name\": use prometheus, plane, node, helm, helm3 or tools" >&2
+	echo "hack/testbin.sh: unknown set \"$set_name\": use prometheus, plane, plane-1.36, node, helm, helm3 or tools" >&2
 	exit 2
 	;;
 esac
 
-digest=$(cat "$module/go.mod" "$module/go.sum" <(printf '%s\n' "${packages[@]}" "${flags[@]}"; go env GOVERSION GOARCH) | sha256sum | cut -c1-16)
+digest=$(cat "$module/$modfile" "$module/${modfile%.mod}.sum" <(printf '%s\n' "${packages[@]}" "${flags[@]}"; go env GOVERSION GOARCH) | sha256sum | cut -c1-16)
 folder=$cache/$set_name-$digest
 mkdir -p "$cache"
 
@@ -82,8 +89,9 @@ if [ ! -d "$folder" ]; then
 		name=$(basename "$package")
 		[ "$package" = go.etcd.io/etcd/server/v3 ] && name=etcd
 		echo "hack/testbin.sh: $name" >&2
-		(cd "$module" && CGO_ENABLED=0 GOWORK=off go build -trimpath "${flags[@]}" -o "$building/$name" "$package")
+		(cd "$module" && CGO_ENABLED=0 GOWORK=off go build -modfile="$modfile" -trimpath "${flags[@]}" -o "$building/$name" "$package")
 	done
+	[ -z "$beside" ] || cp -n "$beside"/* "$building/"
 	mv "$building" "$folder"
 	chmod 755 "$folder"
 fi

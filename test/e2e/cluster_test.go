@@ -3,6 +3,7 @@ package e2e
 import (
 	"github.com/pitot-autoscaling/pitot/test/e2e/testbin"
 
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -71,9 +72,11 @@ func installed() error {
 	return nil
 }
 
-// build builds Pitot from the checkout, and once per version what runs beside it.
+// build builds Pitot from the checkout, and once per version what runs beside it:
+// the control plane is the set of hack/testbin.sh that the environment variable
+// PITOT_TEST_PLANE names, or plane.
 func build(bin string) (programs, error) {
-	plane, err1 := testbin.Folder("plane")
+	plane, err1 := testbin.Folder(cmp.Or(os.Getenv("PITOT_TEST_PLANE"), "plane"))
 	prometheus, err2 := testbin.Folder("prometheus")
 	pitot := filepath.Join(bin, "pitot")
 	promtest := filepath.Join(bin, "promtest")

@@ -104,7 +104,7 @@ func (r *release) install(t *testing.T) {
 
 // test runs what the chart brings to look at itself.
 func (r *release) test(t *testing.T) {
-	t.Log(r.shell.helm(t, "test", "pitot", "--namespace=pitot", "--logs"))
+	t.Log(r.shell.helm(t, "test", "pitot", "--namespace=pitot"))
 }
 
 var apiServices = schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
