@@ -2,7 +2,6 @@ package app
 
 import (
 	"maps"
-	"reflect"
 	"slices"
 
 	"go.uber.org/zap"
@@ -74,7 +73,7 @@ func ruleChanges(a, b *configuration) []change {
 			add(zapcore.InfoLevel, "rule added", now)
 		case b.kept(now) && !a.kept(was):
 			add(zapcore.WarnLevel, "rule broken: served as it was", now)
-		case !sameRule(was, now):
+		case !was.Means(now):
 			add(zapcore.InfoLevel, "rule changed", now)
 		case a.kept(was) && !b.kept(now):
 			add(zapcore.InfoLevel, "rule repaired", now)
@@ -86,15 +85,6 @@ func ruleChanges(a, b *configuration) []change {
 		}
 	}
 	return all
-}
-
-// sameRule reports whether two rules mean the same, wherever they stand.
-func sameRule(a, b *rule.Rule) bool {
-	x, y := *a, *b
-	for _, r := range []*rule.Rule{&x, &y} {
-		r.Position, r.Query, r.Buckets = rule.Position{}, nil, nil
-	}
-	return a.OverPods() == b.OverPods() && a.Expr().String() == b.Expr().String() && reflect.DeepEqual(x, y)
 }
 
 func backendChanges(a, b *configuration) []change {
