@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,15 +47,14 @@ func at(group, version, resource, namespace, name string) located {
 }
 
 var (
-	webHPA       = at("autoscaling", "v2", "horizontalpodautoscalers", "shop", "web")
-	webMonitor   = at("monitoring.coreos.com", "v1", "servicemonitors", "shop", "web")
-	externalAPI  = at("apiregistration.k8s.io", "v1", "apiservices", "", "v1beta1.external.metrics.k8s.io")
-	webTarget    = at("apps", "v1", "deployments", "shop", "web")
-	pitotTarget  = at("apps", "v1", "deployments", "pitot", "pitot")
-	pitotBudget  = at("policy", "v1", "poddisruptionbudgets", "pitot", "pitot")
-	pitotRules   = at("", "v1", "configmaps", "pitot", "pitot")
-	hpaRole      = at("rbac.authorization.k8s.io", "v1", "clusterroles", "", "system:controller:horizontal-pod-autoscaler")
-	controlledBy = at("", "v1", "pods", "kube-system", "kube-controller-manager")
+	webHPA      = at("autoscaling", "v2", "horizontalpodautoscalers", "shop", "web")
+	webMonitor  = at("monitoring.coreos.com", "v1", "servicemonitors", "shop", "web")
+	externalAPI = at("apiregistration.k8s.io", "v1", "apiservices", "", "v1beta1.external.metrics.k8s.io")
+	webTarget   = at("apps", "v1", "deployments", "shop", "web")
+	pitotTarget = at("apps", "v1", "deployments", "pitot", "pitot")
+	pitotBudget = at("policy", "v1", "poddisruptionbudgets", "pitot", "pitot")
+	pitotRules  = at("", "v1", "configmaps", "pitot", "pitot")
+	hpaRole     = at("rbac.authorization.k8s.io", "v1", "clusterroles", "", "system:controller:horizontal-pod-autoscaler")
 )
 
 // A trouble is a fault that is planted, and what doctor has to say of it.
@@ -343,25 +343,25 @@ func otherBundle(c *cluster) string {
 	return base64.StdEncoding.EncodeToString(trial.Must(os.ReadFile(other.CertFile()))(c))
 }
 
-// replaceController shows another flag of kube-controller-manager.
+// replaceController shows another flag of kube-controller-manager: in a pod of
+// another name, since kwok may delete the old one a second time, by its name.
 func (c *cluster) replaceController(t *testing.T, flag string) {
 	t.Helper()
-	pod, err := c.objects(controlledBy).Get(c.Ctx, controlledBy.name, metav1.GetOptions{})
+	pods := c.client.CoreV1().Pods("kube-system")
+	labels := map[string]string{"component": "kube-controller-manager"}
+	old, err := pods.List(c.Ctx, metav1.ListOptions{LabelSelector: "component=kube-controller-manager"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "v1", "kind": "Pod",
-		"metadata": map[string]any{"name": pod.GetName(), "namespace": pod.GetNamespace(), "labels": map[string]any{"component": "kube-controller-manager"}},
-		"spec": map[string]any{"containers": []any{map[string]any{
-			"name": "kube-controller-manager", "image": "kube-controller-manager", "command": []any{"kube-controller-manager", flag},
+	for _, pod := range old.Items {
+		c.Check(pods.Delete(c.Ctx, pod.Name, metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}))
+	}
+	trial.Must(pods.Create(c.Ctx, &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "kube-controller-manager-", Labels: labels},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{
+			Name: "kube-controller-manager", Image: "kube-controller-manager", Command: []string{"kube-controller-manager", flag},
 		}}},
-	}}
-	c.Check(c.objects(controlledBy).Delete(c.Ctx, pod.GetName(), metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}))
-	c.Eventually(t, 10*time.Second, "kube-controller-manager shows "+flag, func(ctx context.Context) error {
-		_, err := c.objects(controlledBy).Create(ctx, next, metav1.CreateOptions{})
-		return err
-	})
+	}, metav1.CreateOptions{}))(c)
 }
 
 // doctorSays waits until doctor finds exactly these codes.
