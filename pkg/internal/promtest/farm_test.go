@@ -55,7 +55,7 @@ func put(t *testing.T, url, body string) {
 // query is what a strict client makes of an expression.
 func query(t *testing.T, url, expr string) string {
 	t.Helper()
-	client := newClient(t, promapi.Config{URL: url, Timeout: 300 * time.Millisecond})
+	client := newClient(t, promapi.Config{URL: url, Timeout: 30 * time.Second})
 	v, err := client.Query(t.Context(), expr, time.Time{})
 	if err != nil {
 		return err.Error()
