@@ -14,6 +14,8 @@ LDFLAGS := -s -w -X github.com/pitot-autoscaling/pitot/pkg/app.version=$(VERSION
 DEBIAN_PACKAGES := buildah celery chromium conntrack containerd containernetworking-plugins curl debootstrap gunicorn iproute2 ipset iptables jq \
 	nftables prometheus-redis-exporter python3-django-prometheus python3-fastapi python3-flask python3-ipykernel python3-matplotlib \
 	python3-nbclient python3-pandas python3-prometheus-client python3-redis redis-server runc shellcheck uvicorn
+# What only test-long runs: Erlang comes with it.
+LONG_DEBIAN_PACKAGES := rabbitmq-server
 
 # Every fuzz target, as package:name.
 FUZZ_TARGETS = $(shell grep -rEo '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' pkg | sed -E 's|^(.*)/[^/]+:func (Fuzz.*)|\1:\2|')
@@ -135,12 +137,13 @@ conformance-quick: ## The same over a hundred thousand syncs
 	$(MANIFESTS) .
 
 .PHONY: test-long
-test-long: test fuzz mutants conformance ## Everything, and what takes longer: fuzzing, a million reads under faults, mutants, a real HPA for 20 minutes
+test-long: test fuzz mutants conformance deps-long ## Everything, and what takes longer: fuzzing, a million reads under faults, mutants, a real HPA for 20 minutes
 	PITOT_TEST_ANSWERS=1000000 go test -count=1 -timeout 30m -run TestEveryNumberWasTrue ./pkg/internal/promtest
 	cd test/release && PITOT_TEST_RELEASE=1 go test -count=1 -v -timeout 60m -run TestRelease .
 	cd test/e2e && PITOT_TEST_FIDELITY=20m go test -count=1 -v -timeout 40m -run TestFidelity .
 	cd test/e2e && PITOT_TEST_ROTATION=5m PITOT_TEST_RESTARTS=20 go test -count=1 -v -timeout 40m -run 'TestCertificates|TestRestarts' .
 	cd test/e2e && PITOT_TEST_WALK=1 go test -count=1 -v -timeout 30m -run TestWalk .
+	cd test/e2e && PITOT_TEST_RABBITMQ=1 go test -count=1 -v -timeout 30m -run TestRabbitMQ .
 	hack/testbin.sh plane-1.36 >/dev/null
 	cd test/e2e && PITOT_TEST_PLANE=plane-1.36 go test -count=1 -v -timeout 30m -run 'TestCluster|TestRights|TestDoctor' .
 	hack/testbin.sh helm3 >/dev/null
@@ -174,6 +177,14 @@ deps: ## Install what the tests need from Debian, if it is missing (root)
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(DEBIAN_PACKAGES); \
 	fi
 	@command -v npm >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends nodejs npm
+
+# The test starts a broker of its own: the package's service is masked before it is there, and never runs.
+.PHONY: deps-long
+deps-long: deps ## Install what test-long needs beside that (root)
+	@if ! dpkg-query -W -f '$${Status}\n' $(LONG_DEBIAN_PACKAGES) 2>/dev/null | awk '!/install ok installed/{bad=1} END{exit bad || NR != $(words $(LONG_DEBIAN_PACKAGES))}'; then \
+		if [ -d /run/systemd/system ]; then systemctl mask rabbitmq-server.service; fi; \
+		apt-get update -q && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(LONG_DEBIAN_PACKAGES); \
+	fi
 
 .PHONY: testbin
 testbin: ## Build the programs that tests run beside Pitot into the cache
