@@ -9,11 +9,11 @@ import (
 
 func TestKubectlRunsThePlugin(t *testing.T) {
 	for arg0, want := range map[string]string{
-		"pitot":                         "pitot",
-		"/pitot":                        "pitot",
-		"/root/.krew/bin/kubectl-pitot": "kubectl pitot",
-		"kubectl-pitot.exe":             "kubectl pitot",
-		"/tmp/app.test":                 "pitot",
+		"pitot":                       "pitot",
+		"/pitot":                      "pitot",
+		"/opt/krew/bin/kubectl-pitot": "kubectl pitot",
+		"kubectl-pitot.exe":           "kubectl pitot",
+		"/tmp/app.test":               "pitot",
 	} {
 		if got := programName(arg0); got != want {
 			t.Errorf("%s is called as %q, want %q", arg0, got, want)
